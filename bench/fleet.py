@@ -31,6 +31,7 @@ from agents.hot_symbols.watch.watched_code import watched_codes
 from agents.probes.hook_windows import HookFinder, HookWindows, WantedEntries
 from agents.probes.probe_table import ProbeTable
 from agents.probes.unhooked import OwedNodes, UnhookedNodes
+from app.processes.garbage import collect_seldom
 from bench.figures import Row, Table, record, resident_mbytes, text_of
 from schemas.node import NodeId
 from schemas.probes import PolicyState, ProbeWindow, SeenHooks, SeenHookState
@@ -175,6 +176,7 @@ def _answer(file: Path) -> None:
     for key, row in rows.items():
         coverage.take(0, key, row)
     nodes = coverage.nodes()
+    collect_seldom()  # as the worker does
     cases = [("where files were is not known", NO_PLACEMENTS, NO_KNOWN_HOOKS)]
     if len(nodes) <= 2 * NODES:
         placements = _placements(list(nodes), builds, rng)

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agents.coverage.fleet_times import FleetTimes
 from agents.coverage.interval import Interval, cut, join, overlap, touches, uncovered
 from agents.coverage.lives import FOREVER_NS, Life
 from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, GapRanking, MissingInterval
 from agents.coverage.node_account import account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
-from agents.coverage.share import NO_SHARE, OwedPart, PartSums, Share, ShareSums, owed_part
+from agents.coverage.share import NO_SHARE, PickSums, Share, ShareSums
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -94,17 +95,13 @@ class FleetAccount:
         self._ranking = GapRanking(gaps)
         self._followed_from_ns = _followed_from(nodes, lives, until_ns)
         self._ended = _ended_by(lives.values(), until_ns)
-        self._wholes = {
-            node: owed_part(one.owed, one.missing, one.united, self._shared)
-            for node, one in self._accounts.items()
-            if one.owed
-        }
+        self._times = FleetTimes(self._accounts, self._shared)
         self._owed: dict[NodeId, Sequence[Interval]] = {
             node: one.owed for node, one in self._accounts.items() if one.owed
         }
         self._owed_with_any: Mapping[NodeId, Sequence[Interval]] | None = None
         self._base = self._unknown()
-        self._by_file = {_ALL: self._sums(PartSums(self._wholes, self._shared))}
+        self._by_file = {_ALL: self._sums(self._pick((node, None) for node in self._owed))}
         self._of_fleet: dict[tuple[int, int], Share] = {}
 
     def since(self, since_ns: int, *, forgotten_ns: int | None = None, file: str | None = None) -> Completeness:
@@ -163,51 +160,29 @@ class FleetAccount:
         if file is None or self._base is None:
             return self._by_file[_ALL]
         if file not in self._by_file:
-            parts, whole = self._placed(file)
-            self._by_file[file] = self._sums(self._base, PartSums(parts, self._shared, whole))
+            self._by_file[file] = self._sums(self._base, self._pick(self._placed(file)))
         return self._by_file[file]
 
-    def _sums(self, *sums: PartSums) -> ShareSums:
+    def _sums(self, *sums: PickSums) -> ShareSums:
         return ShareSums(sums, self._ranking, self._of_all, self.until_ns)
 
-    def _unknown(self) -> PartSums | None:
+    def _pick(self, nodes: Iterable[tuple[NodeId, Sequence[Interval] | None]]) -> PickSums:
+        return PickSums(self._times.pick(nodes), self._shared)
+
+    def _unknown(self) -> PickSums | None:
         """What counts for every file, because nobody knows which files the nodes had; None: nobody tells."""
         unknown = self._placements.unknown
-        if not unknown:
-            return None
-        parts = {node: part for node, part in self._wholes.items() if node not in unknown}
-        whole = set(parts)
-        for node, windows in unknown.items():
-            if windows and node in self._wholes and (part := self._cut(node, windows)) is not None:
-                parts[node] = part
-        return PartSums(parts, self._shared, whole)
+        return self._pick((node, unknown.get(node)) for node in self._owed) if unknown else None
 
-    def _placed(self, file: str) -> tuple[dict[NodeId, OwedPart], set[NodeId]]:
-        """What counts for one file, besides; and the nodes of it on which the file was all the time."""
-        found: dict[NodeId, OwedPart] = {}
-        whole: set[NodeId] = set()
-        unknown, wholes = self._placements.unknown, self._wholes
+    def _placed(self, file: str) -> Iterator[tuple[NodeId, Sequence[Interval]]]:
+        """What counts for one file, besides."""
+        unknown = self._placements.unknown
         for node, windows in self._placements.by_file.get(file, {}).items():
-            part, not_known = wholes.get(node), unknown.get(node)
-            if part is None or not_known is None or not windows:
-                continue
-            if not not_known and windows[0][0] <= part.owed_begins[0] and windows[0][1] >= part.owed_ends[-1]:
-                found[node] = part
-                whole.add(node)
-                continue
-            sure = [one for window in windows for one in uncovered(window, not_known)] if not_known else windows
-            if (cut_part := self._cut(node, sure)) is not None:
-                found[node] = cut_part
-        return found, whole
-
-    def _cut(self, node: NodeId, windows: Sequence[Interval]) -> OwedPart | None:
-        """The part of a node's time that lies in some windows; None where nothing does."""
-        account = self._accounts[node]
-        owed = overlap(account.owed, windows)
-        if not owed:
-            return None
-        missing = tuple(_missing_in(account.missing, windows))
-        return owed_part(owed, missing, overlap(account.united, windows), self._shared)
+            not_known = unknown.get(node)
+            if not_known:
+                yield node, [one for window in windows for one in uncovered(window, not_known)]
+            elif not_known is not None:
+                yield node, windows
 
 
 def completeness(
@@ -265,14 +240,6 @@ def _ended_by(lives: Iterable[Sequence[Life]], until_ns: int) -> dict[str, list[
     for life in (life for several in lives for life in several if life.to_ns < until_ns):
         found.setdefault(life.ended_by or "", []).append(life.to_ns)
     return {by: sorted(ends) for by, ends in found.items()}
-
-
-def _missing_in(missing: Iterable[MissingInterval], windows: Sequence[Interval]) -> Iterator[MissingInterval]:
-    for one in missing:
-        for window in windows:
-            if touches(one, window):
-                begin, end = cut(one, window)
-                yield one._replace(from_ns=begin, to_ns=end)
 
 
 def _cause(gap: GapInterval) -> str:

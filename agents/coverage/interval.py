@@ -46,14 +46,17 @@ def join(intervals: Iterable[Interval]) -> list[Interval]:
     """
     joined: list[Interval] = []
     instants: list[Interval] = []
+    last_ns = 0
     for one in sorted(intervals):
-        if one.from_ns == one.to_ns:
+        begin_ns, end_ns = one
+        if begin_ns == end_ns:
             instants.append(one)
-        elif joined and one.from_ns <= joined[-1].to_ns:
-            if one.to_ns > joined[-1].to_ns:
-                joined[-1] = Interval(joined[-1].from_ns, one.to_ns)
+        elif joined and begin_ns <= last_ns:
+            if end_ns > last_ns:
+                joined[-1], last_ns = Interval(joined[-1][0], end_ns), end_ns
         else:
             joined.append(one)
+            last_ns = end_ns
     return sorted(joined + _outside(instants, joined)) if instants else joined
 
 
@@ -80,6 +83,23 @@ def uncovered(window: Interval, covered: Iterable[Interval]) -> Iterator[Interva
         begin = max(begin, one.to_ns)
     if begin < window.to_ns:
         yield Interval(begin, window.to_ns)
+
+
+def outside(ones: Sequence[Interval], others: Sequence[Interval]) -> Iterator[Interval]:
+    """Parts of the ones that the others do not cover; each is in the order of time, without overlaps."""
+    at = 0
+    for begin_ns, end_ns in ones:
+        while at < len(others) and others[at][1] <= begin_ns:
+            at += 1
+        first = at
+        while first < len(others) and others[first][0] < end_ns:
+            other_begin_ns, other_end_ns = others[first]
+            if other_begin_ns > begin_ns:
+                yield Interval(begin_ns, other_begin_ns)
+            begin_ns = max(begin_ns, other_end_ns)  # noqa: PLW2901 - what is left of it
+            first += 1
+        if begin_ns < end_ns:
+            yield Interval(begin_ns, end_ns)
 
 
 def total_ns(intervals: Iterable[Stretch]) -> int:

@@ -7,14 +7,18 @@ missing of a time for which the node did not owe: it was off, or not there.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final
 
-from agents.coverage.interval import Interval, cut, join, uncovered
+from agents.coverage.interval import Interval, join, outside
 from agents.coverage.lives import Life
 from agents.coverage.missing import UNVOUCHED, MissingInterval
 from agents.coverage.node_coverage import NodeCoverage
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
+
+_end_of: Final = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def account_of(node: NodeId, known: NodeCoverage, found: Iterable[Life], until_n
     if not known.gaps and not known.twice and not known.told.farewells and _covers(known.vouched, owed):
         return NodeAccount(tuple(owed), (), ())  # nearly all nodes of a fleet
     missing = [one for life in owed for one in _missing_of(node, known, life)]
-    united = join(Interval(one.from_ns, one.to_ns) for one in missing if one.to_ns > one.from_ns)
+    united = join([Interval(one[0], one[1]) for one in missing if one[1] > one[0]])
     return NodeAccount(tuple(owed), tuple(missing), tuple(united))
 
 
@@ -57,18 +61,21 @@ def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> Iterator[M
     if owed.from_ns >= owed.to_ns:
         return
     judged = known.judge(owed)
-    for gap in judged.gaps:
-        yield MissingInterval(*cut(gap, owed), node, gap.cause, gap.events_lost)
+    begin_ns, end_ns = owed[0], owed[1]
+    for from_ns, to_ns, cause, lost, _ in judged.gaps:
+        yield MissingInterval(max(from_ns, begin_ns), min(to_ns, end_ns), node, cause, lost)
     for twice in judged.twice:
         yield MissingInterval(*twice, node, VOUCHED_TWICE)
-    explained = join(Interval(gap.from_ns, gap.to_ns) for gap in judged.gaps if gap.to_ns > gap.from_ns)
-    for unvouched in judged.unvouched:
-        for one in uncovered(unvouched, explained):
-            yield MissingInterval(*one, node, _why(one, known.vouched, known.told.farewells))
+    if not judged.unvouched:
+        return
+    farewells = sorted(known.told.farewells)
+    explained = join([Interval(gap[0], gap[1]) for gap in judged.gaps if gap[1] > gap[0]])
+    for one in outside(judged.unvouched, explained):
+        yield MissingInterval(one[0], one[1], node, _why(one, known.vouched, farewells))
 
 
-def _why(one: Interval, vouched: Sequence[Interval], farewells: Iterable[int]) -> str:
+def _why(one: Interval, vouched: Sequence[Interval], farewells: Sequence[int]) -> str:
     """Why nobody vouched: ingest had said farewell, or nobody knows."""
-    at = bisect_left(vouched, one.to_ns, key=lambda stretch: stretch.to_ns)
-    last_ns = vouched[at - 1].to_ns if at else one.from_ns
-    return GapCause.FAREWELL.value if any(last_ns <= said < one.to_ns for said in farewells) else UNVOUCHED
+    at = bisect_left(vouched, one[1], key=_end_of)
+    said = bisect_left(farewells, vouched[at - 1][1] if at else one[0])
+    return GapCause.FAREWELL.value if said < len(farewells) and farewells[said] < one[1] else UNVOUCHED

@@ -83,9 +83,9 @@ def judge(
     their order.
     """
     return NodeWindow(
-        tuple(gap for gap in gaps if touches(gap, window)),
+        tuple([gap for gap in gaps if touches(gap, window)]),
         tuple(uncovered(window, vouched)),
-        tuple(cut(one, window) for one in twice if touches(one, window)),
+        tuple([cut(one, window) for one in twice if touches(one, window)]),
     )
 
 

@@ -3,15 +3,17 @@
 It is summed up once. Then an answer for a beginning costs a few binary searches, however many nodes there are.
 """
 
-from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
-from agents.coverage.interval import Interval, join, uncovered
-from agents.coverage.missing import MAX_GAPS, NO_ENDS, GapCounts, GapEnds, GapRanking, MissingInterval, by_size, ends_of
-from agents.coverage.sums import LengthSums, SharedTime, sums_of
-from schemas.node import NodeId
+import numpy as np
+
+from agents.coverage.fleet_times import Pick
+from agents.coverage.interval import Interval
+from agents.coverage.missing import MAX_GAPS, GapCounts, GapRanking, MissingInterval, by_size
+from agents.coverage.sums import LengthSums, Numbers, SharedTime, numbers, united
 from schemas.units import NS_PER_MS
 
 
@@ -35,94 +37,60 @@ class Share:
 NO_SHARE: Final = Share()
 
 
-class OwedPart(NamedTuple):
-    """What one node owed, or the part of it in which a file was placed there.
+class PickSums:
+    """The sums of a pick. In the stretches `shared`, something is missing on every node."""
 
-    `own` is what is missing of it, without the gaps of all nodes. All are begins and ends apart.
-    """
-
-    owed_begins: tuple[int, ...]
-    owed_ends: tuple[int, ...]
-    own_begins: tuple[int, ...] = ()
-    own_ends: tuple[int, ...] = ()
-    gaps: tuple[MissingInterval, ...] = ()
-    ends: GapEnds = NO_ENDS
-
-
-def owed_part(
-    owed: Sequence[Interval], missing: Sequence[MissingInterval], united: Sequence[Interval], shared: Sequence[Interval]
-) -> OwedPart:
-    """The part of a node that owed these times; `united` is what is missing of them, whatever its cause."""
-    begins, ends = tuple([one[0] for one in owed]), tuple([one[1] for one in owed])
-    if not missing:
-        return OwedPart(begins, ends)
-    own = [one for stretch in united for one in uncovered(stretch, shared)] if shared else united
-    gaps = tuple(missing)
-    return OwedPart(begins, ends, tuple([o[0] for o in own]), tuple([o[1] for o in own]), gaps, ends_of(gaps))
-
-
-class PartSums:
-    """The sums of many nodes' parts. In the stretches `shared`, something is missing on every node."""
-
-    def __init__(
-        self, parts: Mapping[NodeId, OwedPart], shared: Sequence[Interval], whole: Collection[NodeId] | None = None
-    ) -> None:
-        """`whole` are the nodes whose part is all that they owed; None: all of them."""
-        owed_begins: list[int] = []
-        owed_ends: list[int] = []
-        own_begins: list[int] = []
-        own_ends: list[int] = []
-        for part in parts.values():
-            owed_begins += part.owed_begins
-            owed_ends += part.owed_ends
-            if part.own_begins:
-                own_begins += part.own_begins
-                own_ends += part.own_ends
-        self._parts = parts
-        self._whole = whole
-        partial = () if whole is None else [part for node, part in parts.items() if node not in whole]
-        self._partial = [gap for part in partial for gap in part.gaps]
-        self.owed = LengthSums(owed_begins, owed_ends)
-        self.own = LengthSums(own_begins, own_ends)
+    def __init__(self, pick: Pick, shared: Sequence[Interval]) -> None:
+        self.pick = pick
+        self._by_size: list[MissingInterval] | None = None
+        self.owed = LengthSums(*pick.owed())
+        self.own_begins, self.own_ends = pick.own()
+        self.own = LengthSums(self.own_begins, self.own_ends)
         self.shared = SharedTime(self.owed, shared)
-        self.counts = GapCounts([part.ends for part in parts.values()])
-        self.ends = {node: part.owed_ends[-1] for node, part in parts.items()}
+        self.counts = pick.counts()
 
     def missing_since(self, moment_ns: int) -> int:
         """Node-time that is missing since the moment."""
         return self.own.since(moment_ns) + self.shared.since(moment_ns)
 
     def longest(self, since_ns: int, ranking: GapRanking) -> list[MissingInterval]:
-        """The longest gaps since the moment, and perhaps others; `ranking` has those of all nodes."""
-        found = ranking.longest(since_ns, self._whole)
-        if found is None:
-            found = [gap for node in self._whole or () for gap in self._parts[node].gaps]
-        return [*found, *self._partial]
+        """The longest gaps since the moment, and perhaps others."""
+        if not self.pick.windows:
+            return []
+        found, has = ranking.since(since_ns), self.pick.has
+        longest = list(islice((gap for gap in found.longest if has(gap)), MAX_GAPS))
+        if len(longest) < MAX_GAPS and not found.are_all:
+            if self._by_size is None:
+                self._by_size = sorted(self.pick.all_gaps(), key=by_size)
+            longest = list(islice((gap for gap in self._by_size if gap.from_ns >= since_ns), MAX_GAPS))
+        begun = (part for part, gap in found.going_on if has(gap))
+        return [*longest, *islice(begun, MAX_GAPS), *self.pick.gaps_cut]
 
 
 class ShareSums:
     """The share of some nodes, up to one end.
 
-    They are one or two sets of parts: what holds for every file, and what holds for one.
+    They are one or two picks: what holds for every file, and what holds for one.
     """
 
     def __init__(
-        self, sums: Sequence[PartSums], ranking: GapRanking, of_all: Sequence[MissingInterval], until_ns: int
+        self, sums: Sequence[PickSums], ranking: GapRanking, of_all: Sequence[MissingInterval], until_ns: int
     ) -> None:
         """`ranking` has the gaps of all nodes, one by one, and `of_all` those that any node has."""
         self._sums = sums
         self._ranking = ranking
         self._of_all = of_all
-        self._counts = [GapCounts([ends_of(of_all)]), *(one.counts for one in sums)]
+        self._counts = [GapCounts.of(of_all), *(one.counts for one in sums)]
         self._until_ns = until_ns
-        united = [stretch for one in sums for stretch in one.own.united()]
-        self._united = sums_of(join([*united, *(Interval(gap.from_ns, gap.to_ns) for gap in of_all)]))
-        first, *others = [one.ends for one in sums]
-        self._ends = sorted(first.values())
-        self._more_ends = sorted(end for ends in others for end in ends.values())
-        self._both_ends = sorted(
-            min(end, first[node]) for ends in others for node, end in ends.items() if node in first
-        )
+        lasting = [gap for gap in of_all if gap.to_ns > gap.from_ns]
+        begins = np.concatenate([numbers([gap.from_ns for gap in lasting]), *(one.own_begins for one in sums)])
+        ends = np.concatenate([numbers([gap.to_ns for gap in lasting]), *(one.own_ends for one in sums)])
+        self._united = united(np.sort(begins), np.sort(ends))
+        picks = [one.pick for one in sums]
+        self._last_owed = [one.last_owed() for one in picks]
+        first, *others = picks
+        both = [(other, node) for other in others for node in first.windows.keys() & other.windows.keys()]
+        self._last_owed_twice = numbers(sorted([min(first.end_of(node), other.end_of(node)) for other, node in both]))
 
     def since(self, since_ns: int, known_ns: int, extra: Sequence[MissingInterval]) -> Share:
         """The share since `since_ns`. Before `known_ns` all is missing, and `extra` are the gaps that say why."""
@@ -154,8 +122,8 @@ class ShareSums:
 
     def _nodes(self, since_ns: int) -> int:
         """Nodes that owe since the moment; one that is in both sets counts once."""
-        return _behind(self._ends, since_ns) + _behind(self._more_ends, since_ns) - _behind(self._both_ends, since_ns)
+        return sum([_behind(one, since_ns) for one in self._last_owed]) - _behind(self._last_owed_twice, since_ns)
 
 
-def _behind(ends: Sequence[int], since_ns: int) -> int:
-    return len(ends) - bisect_right(ends, since_ns)
+def _behind(ends: Numbers, since_ns: int) -> int:
+    return len(ends) - int(ends.searchsorted(since_ns, "right"))

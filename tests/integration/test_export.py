@@ -20,7 +20,7 @@ from app.settings import from_env
 from app.stages.hot_symbols.table_reading import published_rows
 from app.stages.worker import registered_id
 from schemas import topics
-from tests.support.browser import PROGRAM, Browser
+from tests.support.browser import PROGRAM, browser, page_in
 from tests.support.delivery_run import PARTITIONS
 from tests.support.export_readers import (
     network_references,
@@ -243,24 +243,25 @@ def test_a_browser_shows_the_flame_graph_without_asking_for_anything(published: 
     """One file, opened from disk: drawn, searched, zoomed and read out by keyboard, with no request besides itself."""
     published.file("html")
     file = published.folder / "calls.html"
-    with Browser() as browser:
-        browser.open(file, dark=dark)
+    with browser() as started, page_in(started, dark=dark) as (page, seen):
+        page.goto(file.resolve().as_uri())
+        page.wait_for_selector("html[data-ready=yes]")
         drawn = "new Set(document.getElementById('graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
-        assert browser.evaluate(drawn) > 10
-        browser.evaluate("document.getElementById('graph').focus()")
-        browser.press("ArrowDown", "ArrowDown")
-        assert "events" in browser.evaluate("document.getElementById('spoken').textContent")
-        browser.press("Enter")
-        assert browser.evaluate("document.getElementById('reset').disabled") is False
-        browser.press("Home", "/")
-        browser.press(*"hinted_")
-        found = browser.evaluate("document.getElementById('found').textContent")
-        names = browser.evaluate(
-            "[...document.querySelectorAll('#rows td:nth-child(4)')].map((cell) => cell.textContent)"
-        )
+        assert page.evaluate(drawn) > 10
+        page.locator("#graph").focus()
+        for key in ("ArrowDown", "ArrowDown"):
+            page.keyboard.press(key)
+        assert "events" in (page.locator("#spoken").text_content() or "")
+        page.keyboard.press("Enter")
+        assert page.locator("#reset").is_enabled()
+        page.keyboard.press("Home")
+        page.keyboard.press("/")
+        page.keyboard.type("hinted_")
+        found = page.locator("#found").text_content() or ""
+        names = page.locator("#rows td:nth-child(4)").all_text_contents()
 
         assert found.split()[1] == "frames,"
         assert names
         assert all(name.startswith("hinted_") and name.endswith("?") for name in names)
-        assert browser.requests == [file.resolve().as_uri()]
-        assert browser.problems == []
+        assert seen.requests == [file.resolve().as_uri()]
+        assert seen.problems == []

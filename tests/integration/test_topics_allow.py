@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
@@ -26,14 +27,17 @@ from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
 from app.embedded.ports import pick_free
-from app.kafka.client import client_config
+from app.kafka.client import KafkaUnusableError, client_config
+from app.kafka.topic_reader import TopicReader
 from app.provision.rights import Rule
 from app.provision.rights_admin import AccessAdmin
+from app.settings import from_env
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.workload.generator import Workload, WorkloadOptions
 from schemas import topics
-from schemas.topics import Stage
+from schemas.topics import TOPICS, Stage
+from tests.support.console_scene import console
 from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
 from tests.support.shell_lines import Ran, Shell, shell_lines
 
@@ -42,7 +46,7 @@ pytestmark = pytest.mark.integration
 FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.toml"
 EVENTS = 2_000
 PEOPLE = ("operator", "auditor", "admin")
-USERS = (INGEST, *(stage.value for stage in Stage), *PEOPLE, "reader", "stranger")
+USERS = (INGEST, *(stage.value for stage in Stage), *PEOPLE, "console", "reader", "stranger")
 LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -230,6 +234,32 @@ def test_a_reader_reads_what_is_for_everyone_and_nothing_else(guarded: _Guarded)
     stage_group = guarded.run.settings.name(Stage.PRIVACY.group)
     assert guarded.read("reader", topics.CALLS, stage_group) == KafkaError.GROUP_AUTHORIZATION_FAILED
     assert guarded.write("reader", topics.CALLS) == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_the_console_works_with_the_files_rights_and_can_write_nothing(guarded: _Guarded, tmp_path: Path) -> None:
+    """Every question to Kafka is answered, and Kafka refuses it the restricted topics and any record of its own."""
+    with console({**guarded.run.environ, **guarded.settings("console")}, tmp_path) as shown:
+        shown.await_read()
+        row = shown.ask("api/symbols")["rows"][0]
+        assert shown.ask(f"api/symbol?id={quote(row['symbol_id'], '')}")["row"]["hits"] == row["hits"]
+        node = shown.ask("api/nodes?from=30d")["lanes"][0]
+        assert shown.ask(f"api/window?from=1h&node={node['node']}&cluster={node['cluster']}")["trust"]
+        assert shown.ask("api/workloads")["read"]["records"] > 1_000
+        for view in ("watches", "vulnerabilities", "letters", "about"):
+            assert shown.ask(f"api/{view}") is not None
+        assert shown.ask("api/about")["trouble"] is None
+    refused = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART}
+    for topic in TOPICS:
+        assert guarded.write("console", topic.name) in refused, topic.name
+    assert guarded.read("console", topics.RAW, "any") == KafkaError.GROUP_AUTHORIZATION_FAILED
+    with pytest.raises(KafkaUnusableError), TopicReader(from_env(_own(guarded, "console"))) as reader:
+        list(reader.records(guarded.run.settings.name(topics.RAW)))
+
+
+def _own(guarded: _Guarded, user: str) -> dict[str, str]:
+    """The settings of a user, for a reader in this process."""
+    environ = {**guarded.run.environ, **guarded.settings(user)}
+    return {name: value for name, value in environ.items() if name.startswith("CALLSTREAM_")}
 
 
 @pytest.mark.parametrize("user", [INGEST, Stage.HOT_SYMBOLS.value, "stranger"])

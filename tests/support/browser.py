@@ -1,144 +1,104 @@
-"""A real browser for tests of pages: Chromium, spoken to over its DevTools protocol, where the machine has one.
+"""A real browser for tests of pages: the system's Chromium, driven by Playwright, with what a page did wrong.
 
-It runs headless with an empty profile that is removed afterwards, and every request that the page makes is noted.
+`python -m tests.support.tools chromium` installs it; without it these tests are skipped, and say so.
 """
 
-import asyncio
-import base64
-import json
+import re
 import shutil
-import subprocess
-import tempfile
-import time
-from collections.abc import Coroutine
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Final, Literal
 
-import aiohttp
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 PROGRAM: Final = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 
-_OPTIONS: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-port=0",
-)
-_START_SECONDS: Final = 30.0
-_ANSWER_SECONDS: Final = 30.0
+_OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage")
+
+SERIOUS: Final = frozenset({"serious", "critical"})
+
+_REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (400|401|404)")
+"""What a browser itself notes of an answer that a test asks for."""
 
 
-class Browser:
-    """One page in one browser. Use as a context."""
+@dataclass
+class Seen:
+    """What a page requested, and what went wrong on it."""
 
-    def __init__(self, *, width: int = 1400, height: int = 900) -> None:
-        self._size = (width, height)
-        self._loop = asyncio.new_event_loop()
-        self._number = 0
-        self.requests: list[str] = []
-        """Addresses that the page requested, its own among them."""
-        self.problems: list[str] = []
-        """Exceptions of the page's scripts, and what its policy forbade."""
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Errors in its console, exceptions, and dialogs."""
 
-    def __enter__(self) -> Self:
-        assert PROGRAM is not None
-        self._folder = Path(tempfile.mkdtemp(prefix="browser-"))
-        arguments = [PROGRAM, *_OPTIONS, f"--user-data-dir={self._folder}", "about:blank"]
-        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._run(self._connect())
-        width, height = self._size
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self._ask(f"{domain}.enable")
-        self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        return self
+    def outside(self, origin: str) -> list[str]:
+        """Requests to anywhere but an origin."""
+        return [url for url in self.requests if not url.startswith((origin, "data:", "blob:"))]
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._run(self._disconnect())
-        self._process.terminate()
-        self._process.wait(20)
-        self._loop.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def open(self, path: Path, *, dark: bool = False) -> None:
-        """Show a file, and wait until its script says that it is ready."""
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._ask("Emulation.setEmulatedMedia", features=[scheme])
-        self._ask("Page.navigate", url=path.resolve().as_uri())
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        while self.evaluate("document.documentElement?.dataset.ready || ''") != "yes":
-            assert time.monotonic() < deadline, self.problems
-            time.sleep(0.05)
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """The browser, with an empty profile."""
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=PROGRAM, args=list(_OPTIONS))
+        try:
+            yield started
+        finally:
+            started.close()
 
-    def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression."""
-        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
 
-    def press(self, *keys: str) -> None:
-        """Press keys, by their names."""
-        for key in keys:
-            text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
-            self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
-            self._ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+@contextmanager
+def page_in(
+    started: Browser, *, dark: bool = False, width: int = 1280, height: int = 860, zone: str = "Europe/Berlin"
+) -> Iterator[tuple[Page, Seen]]:
+    """An empty page, and what it will do."""
+    scheme: Literal["dark", "light"] = "dark" if dark else "light"
+    context = started.new_context(
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+        timezone_id=zone,
+        locale="en-GB",
+        reduced_motion="reduce",
+    )
+    page, seen = context.new_page(), Seen()
 
-    def click(self, x: float, y: float) -> None:
-        """Click at a place of the window."""
-        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    def note_message(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not _REFUSED.match(message.text):
+            seen.problems.append(message.text)
 
-    def picture(self) -> bytes:
-        """What is to be seen, as a PNG."""
-        return base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
+    def note_request(request: Request) -> None:
+        seen.requests.append(request.url)
 
-    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._loop.run_until_complete(asyncio.wait_for(work, _ANSWER_SECONDS))
+    def note_dialog(dialog: Any) -> None:
+        seen.problems.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
-    async def _connect(self) -> None:
-        where = self._folder / "DevToolsActivePort"
-        deadline = time.monotonic() + _START_SECONDS
-        while not where.exists() or len(where.read_text().split()) < 2:
-            assert time.monotonic() < deadline, "the browser does not start"
-            await asyncio.sleep(0.05)
-        port = where.read_text().split()[0]
-        self._session = aiohttp.ClientSession()
-        async with self._session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-            pages = [one for one in await answer.json() if one["type"] == "page"]
-        self._socket = await self._session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=64 << 20)
+    page.on("console", note_message)
+    page.on("pageerror", lambda error: seen.problems.append(str(error)))
+    page.on("request", note_request)
+    page.on("dialog", note_dialog)
+    try:
+        yield page, seen
+    finally:
+        context.close()
 
-    async def _disconnect(self) -> None:
-        await self._socket.close()
-        await self._session.close()
 
-    def _ask(self, method: str, **parameters: Any) -> Any:
-        return self._run(self._asked(method, parameters))
-
-    async def _asked(self, method: str, parameters: dict[str, Any]) -> Any:
-        self._number += 1
-        await self._socket.send_str(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            message = json.loads(await self._socket.receive_str())
-            if message.get("id") == self._number:
-                assert "error" not in message, message
-                return message["result"]
-            self._note(message)
-
-    def _note(self, event: dict[str, Any]) -> None:
-        match event.get("method"):
-            case "Network.requestWillBeSent":
-                self.requests.append(event["params"]["request"]["url"])
-            case "Runtime.exceptionThrown":
-                self.problems.append(str(event["params"]["exceptionDetails"]))
-            case "Log.entryAdded":
-                self.problems.append(event["params"]["entry"]["text"])
-            case _:
-                pass
+def barriers(page: Page) -> list[str]:
+    """What axe-core finds on a page that keeps people out, serious or worse: its rule, and where."""
+    # past the page's own policy, which forbids scripts of others: in a world of its own
+    session = page.context.new_cdp_session(page)
+    frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
+    world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})["executionContextId"]
+    script = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    run = "axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations.map((one) => "
+    run += "({id: one.id, impact: one.impact, nodes: one.nodes.map((node) => node.html.slice(0, 200))})))"
+    how = {"contextId": world, "awaitPromise": True, "returnByValue": True}
+    session.send("Runtime.evaluate", {"expression": f"{script};0", **how})
+    answer = session.send("Runtime.evaluate", {"expression": run, **how})
+    assert "exceptionDetails" not in answer, answer
+    session.detach()
+    return [
+        f"{one['id']} ({one['impact']}): {one['nodes'][:3]}"
+        for one in answer["result"]["value"]
+        if one["impact"] in SERIOUS
+    ]

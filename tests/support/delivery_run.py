@@ -89,6 +89,12 @@ class Worker:
         return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs."""
         assert self._process is not None

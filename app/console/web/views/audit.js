@@ -19,7 +19,7 @@ export async function show(root, parameters, context) {
       if (!(error instanceof EvidenceError)) throw error;
       fill(answer, note("bad", el("p", { class: "verdict bad large" }, "✗ Not proved"), error.message));
     }
-    speak(answer.textContent.slice(0, 200));
+    speak(answer.querySelector(".verdict")?.textContent || "");
   };
   const take = async (list) => {
     for (const file of list) {

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from agents.coverage.interval import Interval
-from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
 from app.console.followed_topics import FollowedTopics
 from app.console.gate import QuestionError
 from app.console.live_pipeline import LivePipeline
 from app.console.node_lanes import MOST_LANES, NodeLanes
-from app.console.recent_calls import MOST_RECORDS, CallReading, call_with_id, callers_of, newest_calls
+from app.console.recent_calls import MOST_RECORDS, CallReading, call_with_id, callers_of, decoded_calls
 from app.console.symbol_shelf import ShelvedRow, SymbolWanted
 from app.console.try_out import TryOut, built_in_policies
 from app.console.watch_answers import WatchAnswers
@@ -27,7 +27,7 @@ from app.nodes.node_windows import read_node_window, window_document, window_lin
 from app.operators.program_version import program_version
 from app.privacy.workloads import secrets_by_workload
 from app.settings import Settings
-from schemas import records, topics
+from schemas import topics
 from schemas.node import NodeId
 
 MOST_ROWS: Final = 200
@@ -168,8 +168,11 @@ class ConsoleAnswers:
         return callers_of(self._settings, shelved.symbol_id, shelved.name or shelved.module, self._shown_id)
 
     def _shown_id(self, symbol_id: str) -> str:
-        identity = parse_symbol_id(symbol_id)
-        return self._shown_name(identity.symbol) if identity.symbol else symbol_id
+        try:
+            symbol = parse_symbol_id(symbol_id).symbol
+        except SymbolIdError:  # whoever may write the topic may write anything
+            return symbol_id
+        return self._shown_name(symbol) if symbol else symbol_id
 
     def _event(self, asked: Asked) -> dict[str, Any]:
         return call_with_id(self._settings, _needed(asked, "id").strip().lower())
@@ -204,11 +207,8 @@ class ConsoleAnswers:
 
     def _workloads(self, _asked: Asked) -> dict[str, Any]:
         reading = CallReading()
-        calls = (
-            records.decode(records.CALL, record.value or b"")
-            for record in newest_calls(self._settings, reading, MOST_RECORDS // 8)
-        )
-        found = secrets_by_workload(calls)
+        newest = decoded_calls(self._settings, reading, most=MOST_RECORDS // 8)  # all of them are decoded
+        found = secrets_by_workload(call for _, call in newest)
         return {"rows": [asdict(one) for one in found[:MOST_ROWS]], "found": len(found), "read": reading.document()}
 
 

@@ -22,13 +22,13 @@ from app.dead_letters.inventory import (
     RefusedPosition,
     grouped,
 )
-from app.kafka.client import KafkaUnreachableError
 from app.kafka.records import Recorded
 from app.kafka.refused import RefusedRecords
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_follower import WholeTopics
 from app.kafka.topic_reader import TopicReader
+from app.operators.errors import OperatorError
 from app.settings import Settings
 from app.stages.hot_symbols.watch_list import MAX_PLACES, WatchList
 from schemas import topics
@@ -108,7 +108,7 @@ class FollowedTopics:
         while not self._stopped.is_set():
             try:
                 self._follow()
-            except (KafkaUnreachableError, RegistryError) as error:
+            except OperatorError as error:
                 self._say(str(error))
             except Exception as error:  # noqa: BLE001 - a view says what is wrong, and the reading begins again
                 self._say(f"{type(error).__name__} while topics were read")

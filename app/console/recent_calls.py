@@ -62,22 +62,29 @@ def newest_calls(settings: Settings, reading: CallReading, most: int = MOST_RECO
                 return
 
 
-def call_with_id(settings: Settings, event_id: str) -> dict[str, Any]:
-    """The call with this event id among the newest ones, or that there is none among them."""
-    needle, reading = event_id.encode(), CallReading()
+def decoded_calls(
+    settings: Settings, reading: CallReading, needle: bytes = b"", most: int = MOST_RECORDS
+) -> Iterator[tuple[Recorded, dict[str, Any]]]:
+    """The newest calls that hold the bytes `needle`, decoded; what is no call is passed over.
+
+    Raises what `TopicReader` raises, and RegistryError.
+    """
     with SchemaRegistry.from_settings(settings) as registry:
         decoder = RecordDecoder(settings, registry, topics.CALLS)
-        for record in newest_calls(settings, reading):
-            if needle not in (record.value or b""):
-                continue
-            call = decoder.decode(record.value)
-            if not isinstance(call, RecordFault) and call["event_id"] == event_id:
-                return {
-                    "call": call,
-                    "partition": record.partition,
-                    "offset": record.offset,
-                    "read": reading.document(),
-                }
+        for record in newest_calls(settings, reading, most):
+            if needle in (record.value or b""):
+                call = decoder.decode(record.value)
+                if not isinstance(call, RecordFault):
+                    yield record, call
+
+
+def call_with_id(settings: Settings, event_id: str) -> dict[str, Any]:
+    """The call with this event id among the newest ones, or that there is none among them."""
+    reading = CallReading()
+    for record, call in decoded_calls(settings, reading, event_id.encode()):
+        if call["event_id"] == event_id:
+            place = {"partition": record.partition, "offset": record.offset}
+            return {"call": call, **place, "read": reading.document()}
     return {"call": None, "read": reading.document()}
 
 
@@ -127,14 +134,9 @@ class CallerTree:
 
 def callers_of(settings: Settings, symbol_id: str, name: str, shown_name: Any) -> dict[str, Any]:
     """The tree of those who reach a function in the newest calls; `name` is a text that such calls hold."""
-    tree, reading, needle = CallerTree(symbol_id), CallReading(), name.encode()
-    with SchemaRegistry.from_settings(settings) as registry:
-        decoder = RecordDecoder(settings, registry, topics.CALLS)
-        for record in newest_calls(settings, reading):
-            if needle in (record.value or b""):
-                call = decoder.decode(record.value)
-                if not isinstance(call, RecordFault):
-                    tree.take(call)
+    tree, reading = CallerTree(symbol_id), CallReading()
+    for _, call in decoded_calls(settings, reading, name.encode("utf-8", "surrogatepass")):
+        tree.take(call)
     return {
         "tree": tree.document(shown_name),
         "calls": tree.root.events,

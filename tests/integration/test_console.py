@@ -238,19 +238,19 @@ def test_a_manifest_is_checked_in_the_browser(shown: Shown, page: Page, tmp_path
     )
     shown.open(page, "audit")
     view = page.get_by_role("main")
-    page.get_by_label("Manifest").set_input_files(manifest)
+    page.get_by_label("Manifest (manifest.json)").set_input_files(manifest)
     expect(view.get_by_text("Intact, and nobody stands for it yet")).to_be_visible()
-    page.get_by_label("Public key").set_input_files(key)
+    page.get_by_label("Public key (PEM)").set_input_files(key)
     expect(view.get_by_text("Intact, and signed with this key")).to_be_visible()
     expect(view.get_by_text("That the run really makes these results.")).to_be_visible()
-    page.get_by_label("Public key").set_input_files(other)
+    page.get_by_label("Public key (PEM)").set_input_files(other)
     expect(view.get_by_text("It is signed with another key")).to_be_visible()
-    page.get_by_label("Public key").set_input_files(key)
-    page.get_by_label("Manifest").set_input_files(changed)
+    page.get_by_label("Public key (PEM)").set_input_files(key)
+    page.get_by_label("Manifest (manifest.json)").set_input_files(changed)
     expect(view.get_by_text("Not proved")).to_be_visible()
     expect(view.get_by_text("its digest does not match its content")).to_be_visible()
-    page.get_by_label("Manifest").set_input_files(key)
-    page.get_by_label("Manifest").set_input_files(tmp_path / "archive" / "archive.json")
+    page.get_by_label("Manifest (manifest.json)").set_input_files(key)
+    page.get_by_label("Manifest (manifest.json)").set_input_files(tmp_path / "archive" / "archive.json")
     expect(view.get_by_text("Not proved")).to_be_hidden()
 
 
@@ -320,6 +320,15 @@ def test_hostile_records_change_nothing_but_text(shown: Shown) -> None:
             expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
             assert page.locator("main").locator("script, iframe, img, object").count() == 0
             assert barriers(page) == [], view
+        symbols = [row["symbol_id"] for row in shown.console.ask("api/symbols?count=10")["rows"]]
+        watches = [row["watch_id"] for row in shown.console.ask("api/watches?count=10")["rows"]]
+        inner = [
+            *(f"symbol?id={quote(one, '')}" for one in symbols),
+            *(f"watch?id={quote(one, '')}" for one in watches),
+        ]
+        for view in inner:
+            shown.open(page, view)
+            assert page.locator("main").locator("script, iframe, img, object").count() == 0
         _clean(shown, seen)
     assert shown.console.ask("api/about")["trouble"] is None
 

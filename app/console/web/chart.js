@@ -18,13 +18,19 @@ function isDark() {
 function axes() {
   const { ink, line } = colours();
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
-  const clock = (_chart, times) => times.map((time) => new Date(time * 1000).toISOString().slice(11, times.length > 1 && times[1] - times[0] < 60 ? 19 : 16));
+  const clock = (_chart, times) => times.map((time) => clockTime(time, times.length > 1 && times[1] - times[0] < 60 ? 19 : 16));
   return [{ ...axis, values: clock, space: 90 }, { ...axis, size: 64, values: (_chart, values) => values.map((value) => number(value)) }];
 }
 
 function name(root, text) {
   root.setAttribute("role", "img");
   root.setAttribute("aria-label", text);
+}
+
+// The time of the day in UTC; nothing for a moment that no calendar has.
+function clockTime(seconds, characters) {
+  const moment = new Date(seconds * 1000);
+  return Number.isNaN(moment.getTime()) ? "" : moment.toISOString().slice(11, characters);
 }
 
 function fit(root, chart, height) {
@@ -42,7 +48,7 @@ export function lines(root, moments, processes, before) {
   }
   const shades = isDark() ? DARK_SHADES : SHADES;
   const series = processes.map((process, at) => ({ label: process, stroke: shades[at % shades.length], width: 2, dash: at % 2 ? [6, 3] : undefined, points: { show: moments.length < 2 }, value: (_chart, value) => number(value) }));
-  const chart = new uPlot({ width: Math.max(200, root.clientWidth), height: 220, cursor: { drag: { x: false, y: false } }, scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high || 1)] } }, axes: axes(), series: [{ label: "UTC", value: (_chart, time) => (time ? new Date(time * 1000).toISOString().slice(11, 19) : "–") }, ...series], tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }, data, root);
+  const chart = new uPlot({ width: Math.max(200, root.clientWidth), height: 220, cursor: { drag: { x: false, y: false } }, scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high || 1)] } }, axes: axes(), series: [{ label: "UTC", value: (_chart, time) => (time ? clockTime(time, 19) : "–") }, ...series], tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }, data, root);
   fit(root, chart, 220);
   return chart;
 }

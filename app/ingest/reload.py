@@ -111,6 +111,8 @@ class Reload:
         """`stop` is set where a SIGHUP only says that the terminal is gone."""
         self._stop = stop
         self._had_terminal = _has_terminal()
+        self.refused = 0
+        """How often this process went on after a SIGHUP."""
         self._asked = False
         self._successor: Successor | None = None
 
@@ -142,6 +144,7 @@ class Reload:
             stays = f"this one cannot leave: {stays}" if self._successor.is_late() else None
         if stays is not None:
             log.error("the successor does not take over, and this ingest goes on: %s", stays)
+            self.refused += 1
             self.give_up()
         return False
 
@@ -164,11 +167,13 @@ class Reload:
         self._asked = False
         if (obstacle := _obstacle()) is not None:
             log.error("no successor is started, and this ingest goes on: %s", obstacle)
+            self.refused += 1
             return
         try:
             self._successor = Successor(listening)
         except OSError as error:
             log.error("no successor can be started, and this ingest goes on: %s", error.strerror)
+            self.refused += 1
             return
         facts = {"pid": self._successor.pid}
         log.info("a successor starts, and this ingest leaves when it is ready", extra={"facts": facts})

@@ -226,9 +226,14 @@ class Ingest:
 
     def wait(self, stop: threading.Event, reload: Reload | None = None) -> None:
         """Return when `stop` is set, a part has ended, or a successor is ready."""
+        refused = 0
         while not stop.wait(0.2) and not self._ended.is_set():
-            if reload is not None and reload.may_leave(self._http.listening, self._kafka_trouble):
+            if reload is None:
+                continue
+            if reload.may_leave(self._http.listening, self._kafka_trouble):
                 return
+            self._meter.add(metrics.RELOADS_REFUSED, reload.refused - refused)
+            refused = reload.refused
         if reload is not None:
             reload.give_up()
 

@@ -67,6 +67,12 @@ RESTORED: Final = _ingest_counter(
     help="Events that an earlier process had received and left in the spill folder.",
     bad="Not bad in itself; it was preceded by a stop while Kafka was unreachable.",
 )
+RELOADS_REFUSED: Final = _ingest_counter(
+    name="runtime_ingest_reloads_refused_total",
+    unit="reloads",
+    help="SIGHUPs after which this ingest went on, because its successor did not take over.",
+    bad="Any: changed files, or a new version, are not in force. The log says why.",
+)
 DROPPED: Final = _ingest_counter(
     name="runtime_events_dropped_total",
     unit="events",

@@ -182,6 +182,7 @@ def test_reload_of_an_ingest_hands_over_to_its_successor_and_a_bad_one_changes_n
             ingest.send(signal.SIGHUP)
             wait_for(lambda: _has_child(ingest.pid), "a successor")
             wait_for(lambda: not _has_child(ingest.pid), "its end")
+            wait_for(lambda: ingest.total("runtime_ingest_reloads_refused_total") == 1, "the refusal to be counted")
             assert _is_ready(ingest)
             policy.write_text(good)
             code = ingest.reload(lambda: int(manager.recv(100).removeprefix(b"MAINPID=")))

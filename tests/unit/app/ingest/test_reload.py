@@ -76,7 +76,7 @@ def test_successor_that_ends_is_given_up_and_the_next_one_may_come(
     assert _leaves(one, listening)
     one.give_up()
 
-    assert "this ingest goes on: it ended with 2" in caplog.text
+    assert ("this ingest goes on: it ended with 2" in caplog.text, one.refused) == (True, 1)
 
 
 def test_successor_that_never_is_ready_is_ended(
@@ -159,7 +159,7 @@ def test_no_successor_is_started_that_would_end_with_this_process(
     one.ask()
 
     assert not _leaves(one, listening)
-    assert reason in caplog.text
+    assert (reason in caplog.text, one.refused) == (True, 1)
 
 
 @pytest.mark.parametrize("has_gone", [True, False])

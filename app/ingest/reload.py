@@ -108,8 +108,9 @@ class Reload:
     """What SIGHUP does to a process. `ask` is its handler; the rest is for the main thread."""
 
     def __init__(self, stop: Event) -> None:
-        """`stop` is set where a SIGHUP only says that the terminal is gone."""
+        """`stop` is set where a SIGHUP only says that the terminal is gone, unless the program runs under nohup."""
         self._stop = stop
+        self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         self._had_terminal = _has_terminal()
         self.refused = 0
         """How often this process went on after a SIGHUP."""
@@ -118,10 +119,10 @@ class Reload:
 
     def ask(self, *_: object) -> None:
         """Have a successor started at the next step."""
-        if self._had_terminal and not _has_terminal():
-            self._stop.set()
-        else:
+        if not self._had_terminal or _has_terminal():
             self._asked = True
+        elif not self._ignores_hangup:
+            self._stop.set()
 
     def is_asked(self) -> bool:
         """Whether a successor is to come, or is coming up."""
@@ -129,6 +130,7 @@ class Reload:
 
     def may_leave(self, listening: socket.socket, trouble: Callable[[], str | None]) -> bool:
         """One step; true once a successor is ready, and `trouble` has no reason to stay."""
+        self._had_terminal = self._had_terminal and _has_terminal()  # one that went without a signal is forgotten
         if self._asked:  # also while one comes up: it may have read the files before they changed
             self._asked = False
             self.give_up()

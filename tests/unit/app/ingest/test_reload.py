@@ -162,17 +162,42 @@ def test_no_successor_is_started_that_would_end_with_this_process(
     assert (reason in caplog.text, one.refused) == (True, 1)
 
 
-@pytest.mark.parametrize("has_gone", [True, False])
-def test_hangup_of_the_terminal_stops_and_any_other_reloads(monkeypatch: pytest.MonkeyPatch, has_gone: bool) -> None:
+@pytest.mark.parametrize(
+    ("has_gone", "handler", "expected"),
+    [
+        pytest.param(False, signal.SIG_DFL, (False, True), id="the terminal is there"),
+        pytest.param(True, signal.SIG_DFL, (True, False), id="the terminal is gone"),
+        pytest.param(True, signal.SIG_IGN, (False, False), id="the terminal is gone, under nohup"),
+    ],
+)
+def test_hangup_of_the_terminal_stops_and_any_other_reloads(
+    monkeypatch: pytest.MonkeyPatch, *, has_gone: bool, handler: signal.Handlers, expected: tuple[bool, bool]
+) -> None:
     """Whoever closes the terminal of an ingest wants no new one without a terminal."""
     monkeypatch.setattr(reload, "_has_terminal", lambda: True)
+    monkeypatch.setattr(signal, "getsignal", lambda _: handler)
     stop = Event()
     one = Reload(stop)
     monkeypatch.setattr(reload, "_has_terminal", lambda: not has_gone)
 
     one.ask(signal.SIGHUP, None)
 
-    assert (stop.is_set(), one.is_asked()) == (has_gone, not has_gone)
+    assert (stop.is_set(), one.is_asked()) == expected
+
+
+def test_reload_without_a_terminal_that_went_long_ago(
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ingest that was left in the background is reloaded as any other."""
+    monkeypatch.setattr(reload, "_has_terminal", lambda: True)
+    stop = Event()
+    one = Reload(stop)
+    monkeypatch.setattr(reload, "_has_terminal", lambda: False)
+    one.may_leave(listening, lambda: None)
+
+    one.ask(signal.SIGHUP, None)
+
+    assert (stop.is_set(), one.is_asked()) == (False, True)
 
 
 def test_process_that_nobody_started_as_a_successor_inherits_nothing() -> None:

@@ -216,7 +216,14 @@ class RedactionEngine:
         return Cleared(REDACTED, ((INTRICATE, 1),))
 
     def _looked_at(self, text: str, context: TextContext) -> _Found:
-        """What one look at any text finds."""
+        """What one look at any text finds; several zeros in it vanish, and they end lines: protocols have both."""
+        found = self._found_in(text, context)
+        if text.count("\0") < 2 or not isinstance(found, list):
+            return found
+        in_lines = self._found_in(text.replace("\0", "\n"), context)
+        return [*found, *in_lines] if isinstance(in_lines, list) else in_lines
+
+    def _found_in(self, text: str, context: TextContext) -> _Found:
         if text.isascii() and text.isprintable():
             encoded = text.encode()
             return self._pass(text, encoded, self._matching(encoded), context)

@@ -47,7 +47,7 @@ _FORMS: Final = (
         r"\((?:[^()]*,\s*)?b?[\"']([^\"']+)[\"']\s*[,)])"
     ),
     # a script for ftp: user ann secret
-    r"(?:(?:\n|\\n|[\"';])\s*user\s+[^\s\-=]\S*\s+([^\s\\\"';\-][^\s\\\"';]*)\s*(?:\n|\\n|[\"';]))",
+    r"(?:(?:\n|\\n|[\"';])\s*user[ \t]+[^\s\-=]\S*[ \t]+([^\s\\\"';\-][^\s\\\"';]*)\s*(?:\n|\\n|[\"';]))",
     # CVS: :pserver:ann:secret@host
     r"(?i::(?:pserver|ext|gserver|kserver|sspi):[^\s:@]+:([^\s@]+)@)",
     # a chat with a modem: ogin: ann word: secret
@@ -92,6 +92,8 @@ _FORMS: Final = (
     r"(?i:(?:\A|[\s,\"'])user(?:name)?=[a-z_][\w.@\\\-]*[:%]([^\s,\"'/]+))",
     # a key of a wireless network: key 0:secret, keys d:0:secret, key s:secret
     r"(?i:\bkeys?\s+(?:d:)?(?:[0-3]|s):([^\s\"',]+))",
+    # PostgreSQL's message with the password: a letter, a length, the password
+    r"(?:\Ap\n{2,3}([^\n]+)\n?\z)",
     # an operator of a chat and its users
     r"(?i:(?:/oper\s+\S+|nickserv\s+identify(?:\s+\w+)?)\s+([^\s\"']+))",
     # the key of a stream
@@ -115,7 +117,7 @@ CARRIED_GATE: Final = (
     r"|\bpragma\s+[a-z]*key\s*=|@(?:tcp|unix|tcp6)?\(|,p=|\spass(?:word)?\s+[\"']"
     rf"|:{'[0-9a-f]' * 32}(?:[\s\"':@]|\z)"
     r"|\buserid=[\"']?[^\s/\"']+/|\blogon\s+[^\s/,]+/[^\s,]+,|(?:\A|[\s,\"'])user(?:name)?=[a-z_][a-z0-9_.@\\\-]*[:%]"
-    r"|\bkeys?\s+(?:d:)?(?:[0-3]|s):|/oper\s|nickserv\s+identify\s|\brtmps?://"
+    r"|\Ap\n\n|\bkeys?\s+(?:d:)?(?:[0-3]|s):|/oper\s|nickserv\s+identify\s|\brtmps?://"
     rf"|[\s\"',]0x{'[0-9a-f]' * 8}|\bkey[\s\"',]+[0-9]+[\s\"',]+[0-9a-f]"
     r"|(?:\A|[\s\"'=])(?:aes|3?des|blowfish|camellia|twofish|serpent|cast128|rc4)[a-z0-9\-]*:[^\s\"',:]"
 )

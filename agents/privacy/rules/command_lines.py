@@ -115,7 +115,7 @@ def _trigger(programs: tuple[Program, ...]) -> str:
     """A pattern for all that can stand before a secret of `programs`."""
     forms: set[str] = set()
     for program in programs:
-        needed = rf"(?i:{'|'.join(map(_escaped, program.needs))})(?:\s.*)?[\s\"'(]" if program.needs else ""
+        needed = rf"(?i:{'|'.join(map(_escaped, program.needs))})(?:[\s\"',].*)?[\s\"'(]" if program.needs else ""
         secret = (option for option, form in program.forms.items() if form is not Form.SKIPPED)
         forms.update(needed + _spelled(program, option) for option in secret)
         forms.update(rf"{needed}(?i:{_escaped(option)}):" for option in program.slashed)

@@ -304,7 +304,8 @@ def flattened(text: str, quote: str = _NESTED) -> str:
 
     def as_plain(found: re.Match[str]) -> str:
         width = len(found.group()) - 1
-        begins = not found.start() or text[found.start() - 1] in " \n([,{"
+        start = found.start()
+        begins = not start or text[start - 1] in " \n([{" or (text[start - 1] == "," and text[start - 2] in "\"'])} ")
         return " " * width + quote if begins else quote + " " * width
 
     return _NESTED_QUOTE.sub(as_plain, text)

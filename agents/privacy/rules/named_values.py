@@ -193,6 +193,8 @@ def _is_call_or_element(text: str, start: int, key: str, joint: str, end: int) -
         return True
     if key[0] != "-" and _IN_LIST.search(text, max(0, start - 48), start) is not None:
         return False
+    if "," in joint and key[0] != "-" and _LISTED_VERB.match(text, end) is not None:
+        return False
     if "," in joint and text[end : end + 2].lstrip("\"'`")[:1] == "-":  # another option
         return False
     if end + 1 < len(text) and text[end] == "\\":
@@ -202,6 +204,11 @@ def _is_call_or_element(text: str, start: int, key: str, joint: str, end: int) -
     behind = text[quoted(text, end).end + 1 :][:4].lstrip("\\ \"'")
     return not behind.startswith(":") and not ("(" in joint and behind.startswith(","))  # the next name, a login's user
 
+
+_LISTED_VERB: Final = re.compile(
+    r"\\?[\"'](?:set|put|get|create|add|list|show|delete|remove|update|write|read|login)\\?[\"']"
+)
+"""A verb in a list of a command's words, rather than a value: `["secret", "set"`."""
 
 _IN_LIST: Final = re.compile(r"[\"']-[\w\-]+\\?[\"'],\s*\\?[\"']\Z")
 """What stands before the value of an option in a list: `["--auth", "`."""

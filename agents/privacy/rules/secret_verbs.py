@@ -32,7 +32,8 @@ _WEAK_VERBS: Final = (
 _FIRST_VERBS: Final = r"(?:enable|join|connect|key|license|register|activate|attach|link|pair|enroll|claim)"
 """Verbs that are common words, and verbs only at the head of a command."""
 
-VERB_GATE: Final = rf"{_VERBS}[\"']?[\s,]+[^\s]"
+_VERBS_IN_LISTS: Final = _VERBS.replace(r"[\s:_.\-]*", r"[\s:_.\-\"',]*").replace(r"\s(?", r"[\s\"',]+(?")
+VERB_GATE: Final = rf"{_VERBS_IN_LISTS}[\"']?[\s,]+[^\s]"
 """A verb that sets a secret, as a word or the end of one, and a word behind it."""
 
 WEAK_VERB_GATE: Final = (
@@ -63,6 +64,7 @@ _NAME: Final = re.compile(r"[a-z]+[_\-][a-z]+\Z")
 EXAMPLES: Final = {
     "_NOUNS": ("passphrase", "name"),
     "_VERBS": ("set password", "set name"),
+    "_VERBS_IN_LISTS": ("'set', 'password'", "'set', 'name'"),
     "_WEAK_VERBS": ("unlock", "list"),
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),

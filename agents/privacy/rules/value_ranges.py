@@ -166,8 +166,8 @@ _BEGINS: Final = re.compile(r"[-/ \t]*(?:--?[\w.\-]+=[\w.\-]*\.?|[\w.\-]+[:.])?\
 
 def _runs_commands(text: str, inside: int) -> bool:
     """Whether the quoted argument is a shell's command, so that a value in it ends at a space."""
-    before = text[max(0, inside - 8) : inside - 1].rstrip(" ")
-    word = before.rsplit(" ", 1)[-1]
+    before = text[max(0, inside - 8) : inside - 1].rstrip(" ,\"'\\")
+    word = before.rsplit(" ", 1)[-1].lstrip("\"'\\")
     return word.startswith("-") and word.endswith("c")
 
 

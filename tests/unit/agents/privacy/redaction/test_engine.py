@@ -262,3 +262,21 @@ def test_answers_are_the_same_when_nothing_is_remembered() -> None:
     """Memory changes speed and nothing else."""
     line = "app --password=x /home/ann"
     assert RedactionEngine(RedactionChoices()).text(line) == engine().text(line) == engine().text(line)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0\0\0R\0\3\0\0user\0app\0database\0shop\0password\0Tr0ub4dor\0application_name\0psql\0\0",
+        b"p\0\0\0\x0eTr0ub4dor\0",
+        b"PATH=/bin\0DB_PASSWORD=Tr0ub4dor\0HOME=/root\0",
+    ],
+    ids=["startup", "password", "environment"],
+)
+def test_zeros_end_the_words_of_a_protocol(content: bytes) -> None:
+    """A start of a session of PostgreSQL, its password, an environment: the secret goes, its neighbours stay."""
+    answer = engine().buffer(content)
+    assert isinstance(answer, Cleared)
+    assert "Tr0ub4dor" not in answer.text
+    assert answer.text.replace("[redacted]", "Tr0ub4dor").rstrip("\0\x0e") != answer.text
+    assert all(word in answer.text for word in ("app", "shop", "psql")) or b"psql" not in content

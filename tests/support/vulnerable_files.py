@@ -14,14 +14,13 @@ ADVISORY: Final = "RUSTSEC-2019-0009"
 CVE: Final = "CVE-2019-15551"
 
 
-def vulnerable_program(path: Path, version: str = "0.6.9") -> Path:
-    """A Rust program that says which smallvec it has, with two of its functions."""
+def vulnerable_program(path: Path, version: str = "0.6.9", text_offset: int = 0x1000) -> Path:
+    """A Rust program that says which smallvec it has, with two of its functions; its code lies there in the file."""
     crates = {"packages": [{"name": "smallvec", "version": version, "source": "crates.io"}]}
     section = (".dep-v0", zlib.compress(json.dumps(crates).encode()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        ElfFile((ElfSymbol(GROW, 0x1000, 0x20), ElfSymbol(OTHER, 0x1100, 0x40)), extra=(section,)).encode()
-    )
+    functions = (ElfSymbol(GROW, 0x1000, 0x20), ElfSymbol(OTHER, 0x1100, 0x40))
+    path.write_bytes(ElfFile(functions, text_offset=text_offset, extra=(section,)).encode())
     return path
 
 

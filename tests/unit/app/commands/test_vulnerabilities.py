@@ -1,6 +1,7 @@
 """`callstream vulnerabilities` as people and scripts use it, as far as it needs no Kafka."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,18 @@ def test_probes_beyond_the_cap_are_left_out_and_said(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert [one["symbol"] for one in made["probes"]] == [GROW]
     assert [one["symbol"] for one in made["left_out"]] == [OTHER]
+
+
+def test_a_copy_whose_code_lies_elsewhere_in_the_file_has_a_policy_of_its_own(tmp_path: Path) -> None:
+    """A tool that patches a program moves its code and keeps its build id; each policy is bound to its very file."""
+    commands = Commands(tmp_path)
+    commands.run("load", database(tmp_path / "osv", advisory()))
+    commands.add("--node", "n1", "--root", tmp_path, vulnerable_program(tmp_path / "usr/bin/app"))
+    moved = vulnerable_program(tmp_path / "usr/bin/app", text_offset=0x3000)
+    commands.add("--node", "n1", "--root", tmp_path, moved)
+    made = commands.answer(*PROBED)["policies"]
+
+    by_digest = {one["sha256"]: [probe["file_offset"] for probe in one["probes"]] for one in made}
+    assert sorted(by_digest.values()) == [[0x1000], [0x3000]]
+    assert by_digest[sha256(moved.read_bytes()).hexdigest()] == [0x3000]
+    assert len({one["name"] for one in made}) == 2

@@ -56,6 +56,7 @@ class ConsoleAnswers:
         self._names = names
         self._pipeline = LivePipeline(settings)
         self._lanes = NodeLanes()
+        self._watch_answers: tuple[int, WatchAnswers | None] = -1, None
         self._shown_name = shown_name
         self.try_out = try_out
         self.quick: Mapping[str, Callable[[Asked], Any]] = {
@@ -165,7 +166,7 @@ class ConsoleAnswers:
 
     def _callers(self, asked: Asked) -> dict[str, Any]:
         shelved = self._shelved(_needed(asked, "id"))
-        return callers_of(self._settings, shelved.symbol_id, shelved.name or shelved.module, self._shown_id)
+        return callers_of(self._settings, shelved.symbol_id, shelved.name or shelved.places.module, self._shown_id)
 
     def _shown_id(self, symbol_id: str) -> str:
         try:
@@ -192,7 +193,12 @@ class ConsoleAnswers:
         return {"vulnerabilities": len(rows), "rows": rows[:MOST_ROWS]}
 
     def _answers(self) -> WatchAnswers:
-        return WatchAnswers(self._followed.watches(), self._followed.answers())
+        changes, known = self._watch_answers
+        if known is None or changes != self._followed.changes:
+            changes = self._followed.changes
+            known = WatchAnswers(self._followed.watches(), self._followed.answers())
+            self._watch_answers = changes, known
+        return known
 
     def _letters(self, _asked: Asked) -> dict[str, Any]:
         groups = self._followed.letter_groups()

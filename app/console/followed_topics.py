@@ -68,6 +68,8 @@ class FollowedTopics:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="followed-topics", daemon=True)
+        self.changes = 0
+        """Grows whenever a watch or an answer changes."""
         self.is_read = False
         """Whether all was read that was there when the console began."""
         self.trouble: str | None = None
@@ -177,12 +179,14 @@ class FollowedTopics:
     def _take_watch(self, record: Recorded, watch: dict[str, Any] | RecordFault | None) -> None:
         with self._lock:
             self._watches.take(record, RecordFault.EMPTY if watch is None else watch)
+            self.changes += 1
 
     def _take_answer(self, record: Recorded, answer: dict[str, Any] | RecordFault | None) -> None:
         if isinstance(answer, RecordFault):
             self.refused.refuse(record, answer)
             return
         with self._lock:
+            self.changes += 1
             if answer is None:
                 self._answers.pop((record.key or b"").decode("utf-8", "replace"), None)
             elif answer["watch_id"] in self._answers or len(self._answers) < 2 * MAX_WATCHES:

@@ -1,20 +1,22 @@
 """The rows of hot symbols as far as a search needs them, in memory. The rest of a row stays in its topic.
 
-A search looks through all rows and takes those with the most hits; 100,000 rows take some 20 ms.
+A search looks through all rows and takes those with the most hits; 100,000 rows take some 20 ms. Rows share texts that
+many of them have, such as the path of a file, and each such text is looked into once.
 """
 
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from posixpath import basename
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.kafka.records import Recorded
 
 MAX_ROWS: Final = 1_000_000
 """Of some 700 bytes here. Whoever may write the topic may write any number of rows; more are counted."""
+
+_MIN_PLACES: Final = 1_024
 
 _SORTED_FOR_SECONDS: Final = 2.0
 """How long an order by hits is used while rows change."""
@@ -31,6 +33,24 @@ class SymbolWanted:
     namespace: str = ""
 
 
+class RowPlaces(NamedTuple):
+    """Where a symbol is and ran. Images and namespaces are texts to search in, in lower case."""
+
+    module: str
+    build_id: str
+    images: str
+    namespaces: str
+
+    def meet(self, wanted: SymbolWanted) -> bool:
+        """Whether they are what is wanted; its texts are in lower case."""
+        return (
+            wanted.file in self.module.lower()
+            and self.build_id.startswith(wanted.build_id)
+            and wanted.image in self.images
+            and wanted.namespace in self.namespaces
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ShelvedRow:
     """What a search needs of a row, and where the row lies. Texts to search in are in lower case."""
@@ -38,8 +58,6 @@ class ShelvedRow:
     symbol_id: str
     name: str
     shown_name: str
-    module: str
-    build_id: str
     is_kernel_space: bool
     evidence: str
     hits: int
@@ -48,19 +66,7 @@ class ShelvedRow:
     partition: int
     offset: int
     names: str
-    file: str
-    images: str
-    namespaces: str
-
-    def meets(self, wanted: SymbolWanted, words: Sequence[str]) -> bool:
-        """Whether the row is one of those that are wanted; `words` are those of the text, in lower case."""
-        return (
-            all(word in self.names for word in words)
-            and wanted.file in self.file
-            and self.build_id.startswith(wanted.build_id)
-            and wanted.image in self.images
-            and wanted.namespace in self.namespaces
-        )
+    places: "RowPlaces"
 
     def document(self) -> dict[str, Any]:
         """As the page shows it."""
@@ -68,14 +74,17 @@ class ShelvedRow:
             "symbol_id": self.symbol_id,
             "symbol": self.name,
             "shown_name": self.shown_name,
-            "module": self.module,
-            "build_id": self.build_id or None,
+            "module": self.places.module,
+            "build_id": self.places.build_id or None,
             "is_kernel_space": self.is_kernel_space,
             "evidence": self.evidence,
             "hits": self.hits,
             "confirmed_hits": self.confirmed_hits,
             "last_seen_ns": self.last_seen_ns,
         }
+
+
+_ANYWHERE: Final = SymbolWanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,7 @@ class SymbolShelf:
         self._shown_name = shown_name
         self._max_rows = max_rows
         self._rows: dict[str, ShelvedRow] = {}
+        self._places: dict[RowPlaces, RowPlaces] = {}
         self._lock = threading.Lock()
         self._sorted: list[ShelvedRow] = []
         self._sorted_at = 0.0
@@ -129,18 +139,13 @@ class SymbolShelf:
             image=wanted.image.lower(),
             namespace=wanted.namespace.lower(),
         )
-        words = wanted.text.lower().split()
-        if not words and lower == SymbolWanted():
-            return SymbolsFound(tuple(rows[:count]), len(rows), len(rows))
-        matching = self._matching(rows, lower, words)
-        first = tuple(islice(matching, count))
-        return SymbolsFound(first, len(first) + sum(1 for _ in matching), len(rows))
-
-    def _matching(self, rows: list[ShelvedRow], wanted: SymbolWanted, words: list[str]) -> Iterator[ShelvedRow]:
-        if wanted == SymbolWanted() and len(words) == 1:  # what people type: one look into one text a row
-            word = words[0]
-            return (row for row in rows if word in row.names)
-        return (row for row in rows if row.meets(wanted, words))
+        found = rows
+        if lower != _ANYWHERE:
+            meeting = {id(one) for one in list(self._places) if one.meet(lower)}
+            found = [row for row in found if id(row.places) in meeting]
+        for word in wanted.text.lower().split():
+            found = [row for row in found if word in row.names]
+        return SymbolsFound(tuple(found[:count]), len(found), len(rows))
 
     def _by_hits(self) -> list[ShelvedRow]:
         with self._lock:
@@ -153,32 +158,38 @@ class SymbolShelf:
             return self._sorted
 
     def _shelved(self, record: Recorded, row: Mapping[str, Any], before: ShelvedRow | None) -> ShelvedRow:
-        """The row; texts that are as before are the same objects, so that a million updates take no more memory."""
-        symbol, module = row["symbol"], row["module"]
-        shown = before.shown_name if before is not None and before.name == symbol else self._shown_name(symbol)
-        file = _same(before, "file", f"{module}\n{basename(module)}".lower())
-        images = "\n".join(f"{one['image_name']}\n{one['image_id']}" for one in row["images"]).lower()
-        namespaces = "\n".join(one["namespace"] for one in row["namespaces"]).lower()
+        """The row; what other rows or the row before have, too, is the same object."""
+        symbol, symbol_id = row["symbol"], row["symbol_id"]
+        if before is not None and before.symbol_id == symbol_id:
+            symbol_id, symbol, shown, names = before.symbol_id, before.name, before.shown_name, before.names
+        else:
+            shown = self._shown_name(symbol)
+            shown = symbol if shown == symbol else shown
+            names = symbol_id.lower() if shown is symbol else f"{symbol_id}\n{shown}".lower()
+            names = names if symbol.lower() in names else f"{names}\n{symbol}".lower()
         return ShelvedRow(
-            symbol_id=row["symbol_id"],
-            name=_same(before, "name", symbol),
+            symbol_id=symbol_id,
+            name=symbol,
             shown_name=shown,
-            module=_same(before, "module", module),
-            build_id=_same(before, "build_id", row["build_id"] or ""),
             is_kernel_space=row["is_kernel_space"],
-            evidence=row["evidence"],
+            evidence=sys.intern(row["evidence"]),
             hits=row["hits"],
             confirmed_hits=row["confirmed_hits"],
             last_seen_ns=row["last_seen_ns"],
             partition=record.partition,
             offset=record.offset,
-            names=_same(before, "names", f"{symbol}\n{shown}\n{row['symbol_id']}".lower()),
-            file=file,
-            images=_same(before, "images", images),
-            namespaces=_same(before, "namespaces", namespaces),
+            names=names,
+            places=self._known_places(row),
         )
 
-
-def _same(before: ShelvedRow | None, field: str, now: str) -> str:
-    said = "" if before is None else str(getattr(before, field))
-    return said if said == now else now
+    def _known_places(self, row: Mapping[str, Any]) -> RowPlaces:
+        images = "\n".join(f"{one['image_name']}\n{one['image_id']}" for one in row["images"]).lower()
+        namespaces = "\n".join(one["namespace"] for one in row["namespaces"]).lower()
+        places = RowPlaces(row["module"], row["build_id"] or "", images, namespaces)
+        known = self._places.get(places)
+        if known is not None:
+            return known
+        if len(self._places) > 2 * len(self._rows) + _MIN_PLACES:  # most of them are those of rows as they were
+            self._places = {row.places: row.places for row in self._rows.values()}
+        self._places[places] = places
+        return places

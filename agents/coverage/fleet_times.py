@@ -44,9 +44,10 @@ class Pick:
 
     def __init__(self, times: "FleetTimes") -> None:
         self._times = times
-        self.windows: dict[NodeId, Windows | None] = {}
-        """By node; None: all of its time."""
         self._whole: list[int] = []
+        self._is_whole = bytearray(len(times.of_node))
+        self._windows: dict[int, Windows] = {}
+        """Of the nodes of which parts are there, by their number."""
         self._owed: list[Interval] = []
         self._own: list[tuple[int, int]] = []
         self._own_cut: list[Interval] = []
@@ -62,10 +63,10 @@ class Pick:
         if windows is not None and (
             len(windows) != 1 or windows[0][0] > times.owed[0][0] or windows[0][1] < times.owed[-1][1]
         ):
-            self._add_part(node, times, windows)
+            self._add_part(times, windows)
         else:
-            self.windows[node] = None
             self._whole.append(times.number)
+            self._is_whole[times.number] = 1
 
     def owed(self) -> tuple[Numbers, Numbers]:
         """Begins and ends of what the nodes owed, each in order."""
@@ -85,16 +86,22 @@ class Pick:
         times = self._times
         return np.sort(np.concatenate((times.last_owed[self._whole], numbers(self._last_owed))))
 
-    def end_of(self, node: NodeId) -> int:
+    def numbers(self) -> set[int]:
+        """The nodes that are there."""
+        return {*self._whole, *self._windows}
+
+    def end_of(self, number: int) -> int:
         """When a node that is there ceases to owe."""
-        times, windows = self._times.of_node[node], self.windows[node]
-        return times.owed[-1][1] if windows is None else overlap(times.owed, windows)[-1][1]
+        if self._is_whole[number]:
+            return int(self._times.last_owed[number])
+        return overlap(self._times.owed_by(number), self._windows[number])[-1][1]
 
     def has(self, gap: MissingInterval) -> bool:
         """Whether it has this gap of the fleet, as it is."""
-        windows = self.windows.get(gap.node, ()) if gap.node else ()
-        if windows is None:
+        number = self._times.of_node[gap.node].number if gap.node else 0
+        if self._is_whole[number]:
             return True
+        windows = self._windows.get(number, ())
         at = bisect_right(windows, gap.from_ns, key=_begin_of) - 1
         return at >= 0 and gap.from_ns < windows[at][1] >= gap.to_ns
 
@@ -103,9 +110,7 @@ class Pick:
         return [self._times.gaps[place] for place in np.nonzero(self._chosen(self._times.gaps_of, self._gaps))[0]]
 
     def _chosen(self, owners: Numbers, parts: Iterable[tuple[int, int]]) -> Flags:
-        is_whole = np.zeros(len(self._times.of_node), bool)
-        is_whole[self._whole] = True
-        chosen = is_whole[owners]
+        chosen = np.frombuffer(self._is_whole, bool)[owners]
         for begin, end in parts:
             chosen[begin:end] = True
         return chosen
@@ -127,11 +132,11 @@ class Pick:
             )
         return np.sort(found[0]), np.sort(found[1])
 
-    def _add_part(self, node: NodeId, times: _NodeTimes, windows: Windows) -> None:
+    def _add_part(self, times: _NodeTimes, windows: Windows) -> None:
         owed = overlap(times.owed, windows)
         if not owed:
             return
-        self.windows[node] = windows
+        self._windows[times.number] = windows
         self._owed += owed
         self._last_owed.append(owed[-1][1])
         if times.gaps:
@@ -196,6 +201,11 @@ class FleetTimes:
         self._gap_ends = numbers([end_of(gap) for gap in self.gaps])
         self._lost = numbers([gap[4] or 0 for gap in self.gaps])
         self._uncounted = np.array([is_uncounted(gap) for gap in self.gaps], bool)
+
+    def owed_by(self, number: int) -> list[Interval]:
+        """What a node owed."""
+        places = np.nonzero(self.owed_of == number)[0]
+        return [Interval(int(self.owed_begins[place]), int(self.owed_ends[place])) for place in places]
 
     def pick(self, nodes: Iterable[tuple[NodeId, Windows | None]]) -> Pick:
         """Of these nodes what lies in their windows; None: all of it."""

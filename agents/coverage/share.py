@@ -48,6 +48,8 @@ class PickSums:
         self.own = LengthSums(self.own_begins, self.own_ends)
         self.shared = SharedTime(self.owed, shared)
         self.counts = pick.counts()
+        self.last_owed = pick.last_owed()
+        self.has_nodes = len(self.last_owed) > 0
 
     def missing_since(self, moment_ns: int) -> int:
         """Node-time that is missing since the moment."""
@@ -55,7 +57,7 @@ class PickSums:
 
     def longest(self, since_ns: int, ranking: GapRanking) -> list[MissingInterval]:
         """The longest gaps since the moment, and perhaps others."""
-        if not self.pick.windows:
+        if not self.has_nodes:
             return []
         found, has = ranking.since(since_ns), self.pick.has
         longest = list(islice((gap for gap in found.longest if has(gap)), MAX_GAPS))
@@ -86,11 +88,10 @@ class ShareSums:
         begins = np.concatenate([numbers([gap.from_ns for gap in lasting]), *(one.own_begins for one in sums)])
         ends = np.concatenate([numbers([gap.to_ns for gap in lasting]), *(one.own_ends for one in sums)])
         self._united = united(np.sort(begins), np.sort(ends))
-        picks = [one.pick for one in sums]
-        self._last_owed = [one.last_owed() for one in picks]
-        first, *others = picks
-        both = [(other, node) for other in others for node in first.windows.keys() & other.windows.keys()]
-        self._last_owed_twice = numbers(sorted([min(first.end_of(node), other.end_of(node)) for other, node in both]))
+        self._last_owed = [one.last_owed for one in sums]
+        self._last_owed_twice = numbers([])
+        if len(sums) > 1 and sums[0].has_nodes:
+            self._last_owed_twice = np.sort(numbers(_earlier_ends(sums[0].pick, sums[1].pick)))
 
     def since(self, since_ns: int, known_ns: int, extra: Sequence[MissingInterval]) -> Share:
         """The share since `since_ns`. Before `known_ns` all is missing, and `extra` are the gaps that say why."""
@@ -127,3 +128,8 @@ class ShareSums:
 
 def _behind(ends: Numbers, since_ns: int) -> int:
     return len(ends) - int(ends.searchsorted(since_ns, "right"))
+
+
+def _earlier_ends(one: Pick, other: Pick) -> list[int]:
+    """Of the nodes that are in both: when they cease to owe in the first of the two."""
+    return [min(one.end_of(number), other.end_of(number)) for number in one.numbers() & other.numbers()]

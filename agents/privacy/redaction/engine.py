@@ -193,7 +193,8 @@ class RedactionEngine:
                 return _cleared((text, (), ()))
         elif not (text.isascii() and text.isprintable()):
             return self._settled(text, context)
-        return self._settled(text, context, self._pass(text, encoded, numbers, context))
+        found = self._pass(text, encoded, numbers, context)
+        return self._settled(text, context, found) if found else _cleared((text, (), ()))
 
     def _settled(self, text: str, context: TextContext, found: _Found | None = None) -> TextAnswer:
         """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
@@ -283,8 +284,10 @@ class RedactionEngine:
             called[self._walk.scanner] = None
         if context.truncated:
             called |= _OF_TRUNCATED
-        scan = Scan(plain, encoded)
         found: list[Mask] = []
+        if not called:
+            return found
+        scan = Scan(plain, encoded)
         for scanner in called:
             found += scanner(scan, context)
             if scan.exhausted:

@@ -104,6 +104,7 @@ def load(*, path: Path, databases: Path | None, name: str | None, dated: str, li
         *refused,
         *([f"refused: {more:,} more; --json names them"] if more else []),
         f"{loaded.name}: advisories: {loaded.advisories:,}, of which {loaded.with_functions:,} name functions",
+        *([f"  {loaded.passed_over:,} more are about other ecosystems"] if loaded.passed_over else []),
         f"  day {loaded.dated or 'not known; say it with --dated'}",
         f"  licence {loaded.licence}",
         f"  digest {loaded.digest}",

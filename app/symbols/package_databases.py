@@ -5,11 +5,10 @@ read, wherever links lead.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from agents.symbols.module_paths import normalize_module
 from agents.vulnerabilities.rpm_header import read_rpm_header
 from agents.vulnerabilities.system_packages import (
     SystemPackage,
@@ -25,27 +24,31 @@ from app.operators.regular_files import read_regular
 MAX_DATABASE_BYTES: Final = 256 << 20
 """Of one file. dpkg's status of a full desktop has 5 MB, rpm's database 300 bytes a path."""
 
+_USR: Final = "/usr"
 _RPM_FOLDERS: Final = ("usr/lib/sysimage/rpm", "var/lib/rpm")
 _UNREAD_RPM: Final = ("Packages.db", "Packages")
 
 
 def owners_of(paths: Collection[str], root: Path) -> tuple[dict[str, list[str]], list[str]]:
     """The package URLs of the packages that own paths of a root, by path, and databases that could not be read."""
-    wanted = set(paths)
+    wanted = dict(_spellings(paths))
     release = _text(root, "etc/os-release") or _text(root, "usr/lib/os-release") or ""
     found: dict[str, set[str]] = {}
     unread: list[str] = []
     for package, owned in _packages(root, unread):
-        here = {path for path in map(_folded, owned) if path in wanted}
+        here = {wanted[path] for path in owned if path in wanted}
         url = package_url(package, release) if here else None
         for path in here if url is not None else ():
             found.setdefault(path, set()).add(str(url))
     return {path: sorted(urls) for path, urls in found.items()}, unread
 
 
-def _folded(path: str) -> str:
-    """A path as maps have it, with `/lib` under `/usr`."""
-    return normalize_module(path).path
+def _spellings(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """How a database may have the paths of maps, which have `/lib` and its like under `/usr`."""
+    for path in paths:
+        yield path, path
+        if path.startswith(_USR):
+            yield path.removeprefix(_USR), path
 
 
 def _packages(root: Path, unread: list[str]) -> Iterator[tuple[SystemPackage, list[str]]]:

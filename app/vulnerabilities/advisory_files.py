@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from agents.vulnerabilities.advisory import Advisory, AdvisoryRefusal
+from agents.vulnerabilities.advisory import Advisory, AdvisoryRefusal, Ecosystem
 from agents.vulnerabilities.c_code import CVE_RECORD, read_cve_record, read_functions
 from agents.vulnerabilities.osv import read_osv
 from agents.vulnerabilities.rustsec import read_rustsec
@@ -33,6 +33,8 @@ MAX_DATABASE_BYTES: Final = 4 << 30
 """Of all documents, unpacked."""
 
 MAX_ARCHIVE_BYTES: Final = 2 << 30
+
+_KNOWN: Final = frozenset(one.value for one in Ecosystem)
 
 _FUNCTIONS: Final = ".functions.toml"
 """How the name of a list of functions of somebody's own ends."""
@@ -72,6 +74,8 @@ class VulnerabilityDatabase:
     dated: str
     advisories: dict[str, Advisory]
     refused: tuple[RefusedDocument, ...]
+    passed_over: int = 0
+    """Documents about other ecosystems, which are not kept: osv.dev has half a million of them."""
 
 
 class DatabaseFileError(Exception):
@@ -90,7 +94,7 @@ def read_database(path: Path) -> VulnerabilityDatabase:
     advisories: dict[str, Advisory] = {}
     refused: list[RefusedDocument] = []
     digest = sha256()
-    size = count = 0
+    size = count = passed_over = 0
     for name, content in documents(path):
         count += 1
         if isinstance(content, DocumentFault):
@@ -103,12 +107,14 @@ def read_database(path: Path) -> VulnerabilityDatabase:
         read = _read(name, content)
         if isinstance(read, RefusedDocument):
             refused.append(read)
+        elif read.affected and not any(one.ecosystem in _KNOWN for one in read.affected):
+            passed_over += 1
         elif advisories.setdefault(read.advisory_id, read) != read:
             refused.append(RefusedDocument(name, DocumentFault.REPEATED.value, "id"))
     if not count:
         raise DatabaseFileError(f"{path} has no advisory: neither .json nor RUSTSEC-*.md or .toml nor *.functions.toml")
     dated = max((one.dated for one in advisories.values()), default="")
-    return VulnerabilityDatabase(path.name, digest.hexdigest(), dated, advisories, tuple(refused))
+    return VulnerabilityDatabase(path.name, digest.hexdigest(), dated, advisories, tuple(refused), passed_over)
 
 
 def documents(path: Path) -> Iterator[Document]:

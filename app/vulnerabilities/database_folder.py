@@ -53,6 +53,7 @@ class LoadedDatabase:
     with_functions: int
     refused: tuple[RefusedDocument, ...] = ()
     refused_more: int = 0
+    passed_over: int = 0
 
 
 class DatabaseFolder:
@@ -70,10 +71,9 @@ class DatabaseFolder:
         except DatabaseFileError as error:
             raise DatabaseFolderError(str(error)) from None
         if not read.advisories:
-            first = read.refused[0]
-            raise DatabaseFolderError(
-                f"{path} has no advisory that can be used; {first.name}: {first.reason} {first.where}"
-            )
+            first = [f"{one.name}: {one.reason} {one.where}".rstrip() for one in read.refused[:1]]
+            elsewhere = [f"{read.passed_over:,} are about other ecosystems"] if read.passed_over else []
+            raise DatabaseFolderError(f"{path} has no advisory that can be used; {'; '.join([*first, *elsewhere])}")
         name = name or _name(read)
         loaded = LoadedDatabase(
             name,
@@ -84,6 +84,7 @@ class DatabaseFolder:
             sum(any(one.named for one in advisory.affected) for advisory in read.advisories.values()),
             read.refused[:MAX_REFUSED],
             max(len(read.refused) - MAX_REFUSED, 0),
+            read.passed_over,
         )
         self._keep(path, read.digest)
         others = [one for one in self._loaded if (one.name, one.digest) != (name, read.digest)]

@@ -83,11 +83,15 @@ def test_a_document_that_cannot_be_used_is_named_and_costs_no_other(tmp_path: Pa
     loaded = commands.run("load", folder)
     (folder / f"{ADVISORY}.json").unlink()
     empty = commands.run("load", folder)
+    npm = {"package": {"ecosystem": "npm", "name": "left-pad"}}
+    others = commands.run("load", database(tmp_path / "npm", advisory(affected=[npm])))
 
     assert loaded.exit_code == 1
     assert "refused: GO-1.json: a field has the wrong type affected" in loaded.stdout
     assert empty.exit_code == 2
     assert "has no advisory that can be used; GO-1.json" in empty.stderr
+    assert others.exit_code == 2
+    assert "1 are about other ecosystems" in others.stderr
 
 
 def test_a_damaged_database_is_named_with_its_cure(commands: Commands) -> None:

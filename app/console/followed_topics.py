@@ -79,11 +79,11 @@ class FollowedTopics:
         """Begin to read."""
         self._thread.start()
 
-    def close(self) -> None:
-        """End the reading."""
+    def close(self, within_seconds: float) -> None:
+        """End the reading; a question to a broker that is away is not waited for."""
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(within_seconds)
 
     def watches(self) -> dict[str, Watch]:
         """The watches by id."""

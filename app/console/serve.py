@@ -5,7 +5,6 @@ import logging
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -22,6 +21,7 @@ from app.console.worker_names import WorkerNames
 from app.operators.errors import OperatorError
 from app.serving.access import LOOPBACK_HOSTS, MIN_TOKEN_CHARS, HttpAccess
 from app.serving.address import HostPort, bracketed, is_loopback
+from app.serving.listener import in_thread
 from app.settings import WILDCARD_HOSTS, Settings, SettingsError, variable_of
 from app.stages.hot_symbols.query_port import client_tls, read_token
 from app.steps import load_policy_hooks
@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 SLOW_AT_ONCE: Final = 4
 """Questions that read Kafka at once; each has connections of its own."""
 
-_QUICK_THREADS: Final = 4
+QUICK_AT_ONCE: Final = 8
+"""Questions that are answered out of memory, and take milliseconds."""
+
 _STOP_SECONDS: Final = 2.0
 _TOKEN_BYTES: Final = 24
 
@@ -88,8 +90,7 @@ class ConsoleServer:
             TryOut(load_policy_hooks(settings.policy_hooks_file)),
             self._display.name,
         )
-        self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="quick")
-        self._slow = ThreadPoolExecutor(SLOW_AT_ONCE, thread_name_prefix="slow")
+        self._quick_places = asyncio.Semaphore(QUICK_AT_ONCE)
         self._slow_places = asyncio.Semaphore(SLOW_AT_ONCE)
 
     async def run(self, announce: Callable[[ConsolePlace], None], stop: asyncio.Event) -> None:
@@ -122,9 +123,7 @@ class ConsoleServer:
 
     def close(self) -> None:
         """End what works beside the server."""
-        self._followed.close()
-        self._quick.shutdown(wait=False, cancel_futures=True)
-        self._slow.shutdown(wait=False, cancel_futures=True)
+        self._followed.close(_STOP_SECONDS)
         self._display.__exit__()
 
     def _place(self, bound: HostPort) -> ConsolePlace:
@@ -155,7 +154,8 @@ class ConsoleServer:
     def _quickly(self, answer: Callable[[Asked], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def respond(request: web.Request) -> web.Response:
             asked = checked(dict(request.query))
-            return document_of(await asyncio.get_running_loop().run_in_executor(self._quick, answer, asked))
+            async with self._quick_places:
+                return document_of(await in_thread(partial(answer, asked)))
 
         return respond
 
@@ -166,7 +166,7 @@ class ConsoleServer:
                 raise QuestionError(HTTPStatus.TOO_MANY_REQUESTS, "too many questions at once; try again in a moment")
             async with self._slow_places:
                 try:
-                    found = await asyncio.get_running_loop().run_in_executor(self._slow, answer, asked)
+                    found = await in_thread(partial(answer, asked))
                 except OperatorError as error:  # Kafka or the registry: its words are for operators
                     raise QuestionError(HTTPStatus.BAD_GATEWAY, str(error)) from None
             return document_of(found)
@@ -177,9 +177,8 @@ class ConsoleServer:
         if request.content_type != "application/json":
             raise QuestionError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json")
         question = question_of(await request.read())
-        return document_of(
-            await asyncio.get_running_loop().run_in_executor(self._quick, self._answers.try_out, question)
-        )
+        async with self._quick_places:
+            return document_of(await in_thread(partial(self._answers.try_out, question)))
 
 
 async def _healthy(_request: web.Request) -> web.Response:

@@ -201,10 +201,10 @@ def _limits(entry: Mapping[str, Any], where: str, *, has_macros: bool) -> Iterat
         if taken.get("action") != "Post":
             yield CallLimit.FILTER
         if taken.get("rateLimit"):
-            yield CallLimit.BRIEF_RATE if _is_brief(taken["rateLimit"]) else CallLimit.RATE
+            yield CallLimit.BRIEF_RATE if is_brief_rate(taken["rateLimit"]) else CallLimit.RATE
 
 
-def _is_brief(limit: object) -> bool:
+def is_brief_rate(limit: object) -> bool:
     """Of a rate limit as a selector has it: a number with its unit, s where there is none."""
     found = _RATE.match(limit) if isinstance(limit, str) else None
     return found is not None and int(found[1]) * _SECONDS[found[2]] <= MAX_BRIEF_S

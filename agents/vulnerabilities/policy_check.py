@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agents.probes.policy_file import is_brief_rate
 from agents.vulnerabilities.probing import ProbePlace
 from agents.vulnerabilities.tracing_policy import ProbedFile
 
@@ -23,7 +24,8 @@ class HookLimit(enum.StrEnum):
     SOME_NODES = "the policy selects nodes"
     RETURN = "the hook is on the return, which crashes Go and does not see calls that never return"
     FILTERED = "the hook has a filter"
-    NOT_POSTED = "the hook posts no event"
+    NOT_POSTED = "the hook posts no event for some calls"
+    RATE = "the hook posts too seldom: its rate limit is longer than a minute"
     NOT_BOUND = "nothing binds the hook to this build of the file"
     OTHER_BUILD = "the hook is bound to another build of the file"
 
@@ -86,17 +88,31 @@ def _of_hook(hook: dict[str, Any], file: ProbedFile) -> set[HookLimit]:
         reasons.add(HookLimit.NOT_BOUND)
     elif not known & {one for one in digests if isinstance(one, str)}:
         reasons.add(HookLimit.OTHER_BUILD)
-    selectors = [_object(one) for one in _list(hook.get("selectors"))]
-    if selectors and not any(_is_open(one) for one in selectors):
-        reasons.add(HookLimit.FILTERED)
-    if selectors and all(_is_silent(one) for one in selectors):
-        reasons.add(HookLimit.NOT_POSTED)
-    return reasons
+    return reasons | _of_selectors([_object(one) for one in _list(hook.get("selectors"))])
+
+
+def _of_selectors(selectors: list[dict[str, Any]]) -> set[HookLimit]:
+    """The first selector that takes a call decides what becomes of it; what none takes makes no event."""
+    reasons = set()
+    for selector in selectors:
+        if _is_silent(selector):
+            reasons.add(HookLimit.NOT_POSTED)
+        if _is_slow(selector):
+            reasons.add(HookLimit.RATE)
+        if _is_open(selector):
+            return reasons
+    return reasons | {HookLimit.FILTERED} if selectors else reasons
 
 
 def _is_open(selector: dict[str, Any]) -> bool:
     """Whether a selector takes every call: it may act, but asks for nothing."""
-    return not any(value for name, value in selector.items() if not name.endswith("Actions"))
+    return not any(value for name, value in selector.items() if name != "label" and not name.endswith("Actions"))
+
+
+def _is_slow(selector: dict[str, Any]) -> bool:
+    actions = map(_object, _list(selector.get("matchActions")))
+    limits = [action["rateLimit"] for action in actions if action.get("rateLimit")]
+    return not all(map(is_brief_rate, limits))
 
 
 def _is_silent(selector: dict[str, Any]) -> bool:

@@ -50,6 +50,11 @@ def test_a_hook_may_name_the_place_in_three_ways(hook: dict[str, Any]) -> None:
         ({"binaryDigests": ["sha256:00"]}, HookLimit.OTHER_BUILD),
         ({"selectors": [{"matchBinaries": [{"operator": "In", "values": ["/x"]}]}]}, HookLimit.FILTERED),
         ({"selectors": [{"matchActions": [{"action": "NoPost"}]}]}, HookLimit.NOT_POSTED),
+        (
+            {"selectors": [{"matchPIDs": [{"values": [1]}], "matchActions": [{"action": "NoPost"}]}, {}]},
+            HookLimit.NOT_POSTED,
+        ),
+        ({"selectors": [{"matchActions": [{"action": "Post", "rateLimit": "5m"}]}]}, HookLimit.RATE),
     ],
 )
 def test_a_hook_that_does_not_see_every_call_has_its_reason(change: dict[str, Any], reason: HookLimit) -> None:

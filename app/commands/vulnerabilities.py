@@ -199,6 +199,11 @@ def _program_lines(
     yield f"{program.build_id}  {where}"
     yield from (line for one in shown for line in finding_lines(one)) if is_named else table_lines(shown)
     if not found:
-        yield "  none of the databases is about what this file was built from"
+        is_known = program.packages is not None and program.packages.package_urls()
+        yield (
+            "  none of the databases is about what this file was built from"
+            if is_known
+            else "  nothing says what this file was built from; a bill of materials may: symbols add --sbom"
+        )
         return
     yield "  " + ", ".join(f"{count:,} {word}" for word, count in _counts(found).items())

@@ -1,5 +1,6 @@
 """The files of a symbol store as an assessment needs them: what they were built from, and their functions."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,10 @@ from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 
 _GO_LIST: Final = SymbolOrigin.GOPCLNTAB | SymbolOrigin.GO_INLINE_TREE
-_RUST_V0: Final = "_R"
-_RUST_LEGACY: Final = "17h"
+_V0: Final = "_R"
+_LEGACY: Final = "17h"
+_RUST: Final = re.compile(r"_R[0-9]*[CMXYNIB].+|_ZN.*17h[0-9a-f]{16}E(?:\..*)?", re.DOTALL)
+"""RFC 2603, and the form before it: a name of C++ with a hash at its end."""
 _DEMANGLE_SECONDS: Final = 5.0
 _MAX_NAMES: Final = 1_000_000
 
@@ -87,12 +90,12 @@ class StoredProgram:
         """
         packages = self.packages
         crates = None if packages is None else packages.crates
-        mangled = [name for name in self.names.all_names() if _is_rust(name)]
-        if not mangled and crates is None:
+        names = list(_demangled([*self.names.names_with(_LEGACY), *self.names.names_starting_with(_V0)]))
+        if not names and crates is None:
             return None
         gaps = {*self._gaps(), Doubt.SYMBOL_TABLE}
         listed = () if packages is None else tuple(_listed_crates(packages))
-        return RustProgram(crates, RustCode(_demangled(mangled)), frozenset(), frozenset(gaps), listed)
+        return RustProgram(crates, RustCode(names), frozenset(), frozenset(gaps), listed)
 
     @cached_property
     def c(self) -> CFile:
@@ -132,10 +135,6 @@ def _places(store: SymbolStore) -> Mapping[str, set[PlacedFile]]:
     return found
 
 
-def _is_rust(name: str) -> bool:
-    return name.startswith(_RUST_V0) or (name.startswith("_ZN") and _RUST_LEGACY in name)
-
-
 def _listed_crates(packages: FilePackages) -> Iterator[Crate]:
     """Crates that a bill of materials has for a file. They may not be all, so none is absent."""
     for text in packages.listed:
@@ -145,14 +144,17 @@ def _listed_crates(packages: FilePackages) -> Iterator[Crate]:
 
 
 def _demangled(names: list[str]) -> Iterator[tuple[str, str]]:
-    """Names with their demangled forms; a name that cannot be demangled stays as it is.
+    """Those of the names that are Rust's, with their demangled forms.
 
-    In a process of its own, because a name may be made to take all memory.
+    In a process of its own, because a name may be made to take all memory. A name that takes too much of it stays.
     """
     process = LimitedProcess("app.symbols.demangler", seconds=_DEMANGLE_SECONDS, max_requests=_MAX_NAMES)
     try:
-        for name in names:
+        for name in filter(_RUST.fullmatch, names):
             answer = process.ask({"symbol": name})
-            yield name, name if isinstance(answer, NoAnswer) else answer["name"] or name
+            if isinstance(answer, NoAnswer):
+                yield name, name
+            elif answer["name"]:
+                yield name, answer["name"]
     finally:
         process.end()

@@ -144,10 +144,10 @@ GROUPS: Final = (
         "Wait for the other one, or run it again. Nothing is sent twice.",
     ),
     MessageGroup(
-        "An audit or an export is refused",
-        ("RestrictedTopicError", "VexFileError"),
-        "The topic holds private data by design, or the VEX file cannot be read.",
-        "Audit a topic that others read; correct the file at the place that the message names.",
+        "An audit, a trial of a policy or an export is refused",
+        ("RestrictedTopicError", "ShadowInputError", "VexFileError"),
+        "The topic holds private data by design, there is nothing to try a policy on, or a file cannot be read.",
+        "Audit a topic that others read; correct the file or the option that the message names.",
     ),
     MessageGroup(
         "Vulnerabilities cannot be looked up",

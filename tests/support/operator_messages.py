@@ -10,6 +10,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -78,14 +79,15 @@ class OperatorMessage:
     """Doctor says it beside the text."""
 
 
-def messages() -> list[OperatorMessage]:
+@cache
+def messages() -> tuple[OperatorMessage, ...]:
     """All of them, each once, sorted."""
     paths = sorted((ROOT / "app").rglob("*.py"))
     found = {one for path in paths for one in messages_in(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))}
     for kind, places in _PASSED_ON.items():
         found |= {OperatorMessage(kind, text) for place in places for text in _texts_of(place)}
     stripped = {replace(one, text=one.text.strip(" ;,:")) for one in found}
-    return sorted(one for one in stripped if len(_WORDS.findall(one.text)) >= _SOME_WORDS)
+    return tuple(sorted(one for one in stripped if len(_WORDS.findall(one.text)) >= _SOME_WORDS))
 
 
 def messages_in(module: str, source: str) -> Iterator[OperatorMessage]:

@@ -8,7 +8,16 @@ from app.operators.errors import ServerError
 from app.processes.process_end import ExitCode
 from tests.support.message_page import PATH, page
 from tests.support.message_words import GROUPS
-from tests.support.operator_messages import DOCTOR, OPTIONS, TLS, OperatorMessage, error_classes, messages, messages_in
+from tests.support.operator_messages import (
+    BESIDE,
+    DOCTOR,
+    OPTIONS,
+    TLS,
+    OperatorMessage,
+    error_classes,
+    messages,
+    messages_in,
+)
 
 
 def test_the_page_has_every_message_of_the_source() -> None:
@@ -45,6 +54,7 @@ def test_messages_that_everybody_meets_are_among_them() -> None:
         ("RegistryError", "no schema registry answers at …: …"),
         (DOCTOR, "topic … has … …, wanted is …"),
         ("NO_PROGRESS", "a rebalance has not ended for … s"),
+        (BESIDE, "callstream watch: … is not watched"),
         (TLS, "… does not speak TLS there: …"),
     } <= found
     assert any(one.text == "the symbol store … is empty" and "symbols add" in one.remedy for one in messages())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.processes.process_end import ExitCode
-from tests.support.operator_messages import DOCTOR, OPTIONS, TLS
+from tests.support.operator_messages import BESIDE, BOOKS, DOCTOR, OPTIONS, TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,19 @@ GROUPS: Final = (
         (DOCTOR,),
         "Something that works and that you want to know (`warn`), or that keeps a part from its work (`fail`).",
         "What stands behind the arrow. Doctor passes on the messages of the other groups, too.",
+    ),
+    MessageGroup(
+        "The books do not balance",
+        (BOOKS,),
+        "Records are missing between two places, were deleted before a stage read them, or a topic was made again.",
+        "The line names process, stage or topic. Records that were deleted early need more retention; "
+        "[](runbooks/CallstreamRecordsSkipped.md). If nothing was deleted, report it.",
+    ),
+    MessageGroup(
+        "A command says something beside its answer",
+        (BESIDE,),
+        "Nothing was found, or something could not be looked at. Many such commands end with 1, as their help says.",
+        "Ask for something else, or repair what could not be looked at.",
     ),
     MessageGroup(
         "Kafka does not answer",

@@ -21,10 +21,15 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DOCTOR: Final = "doctor"
 OPTIONS: Final = "options"
 TLS: Final = "tls"
+BOOKS: Final = "books"
+BESIDE: Final = "beside the answer"
+"""What a command says on standard error when it has done its work."""
+
 _CLICK: Final = frozenset({"UsageError", "BadParameter", "BadOptionUsage", "ClickException"})
 _ENDINGS: Final = frozenset({"fail", "_fail", "end_process"})
 _FINDINGS: Final = frozenset({"warn", "fail"})
 _WORDS: Final = re.compile(r"[A-Za-z]{2,}")
+_COMMAND: Final = re.compile(r"^callstream [a-z-]+: ")
 _SOME_WORDS: Final = 2
 """Fewer say nothing that anybody could look for: such a template only joins others."""
 
@@ -71,7 +76,7 @@ class or table of one."""
 
 @dataclass(frozen=True, slots=True, order=True)
 class OperatorMessage:
-    """A template. `kind` is a class of error, the name of an exit code of stages, `doctor` or `options`."""
+    """A template. `kind` is a class of error, the name of an exit code of stages, or one of the words above."""
 
     kind: str
     text: str
@@ -87,7 +92,7 @@ def messages() -> tuple[OperatorMessage, ...]:
     for kind, places in _PASSED_ON.items():
         found |= {OperatorMessage(kind, text) for place in places for text in _texts_of(place)}
     stripped = {replace(one, text=one.text.strip(" ;,:")) for one in found}
-    return tuple(sorted(one for one in stripped if len(_WORDS.findall(one.text)) >= _SOME_WORDS))
+    return tuple(sorted(one for one in stripped if len(_WORDS.findall(_COMMAND.sub("", one.text))) >= _SOME_WORDS))
 
 
 def messages_in(module: str, source: str) -> Iterator[OperatorMessage]:
@@ -102,8 +107,8 @@ def messages_in(module: str, source: str) -> Iterator[OperatorMessage]:
         by_argument = [_templates(one, constants) for one in arguments]
         said = by_argument[0] if kind == DOCTOR else [text for texts in by_argument for text in texts]
         remedy = " ".join(text for texts in by_argument[1:] for text in texts) or "…"
-        if not said and not any(map(_passes_on, arguments)):
-            said = _said_elsewhere(module, call, arguments[0])
+        if not said and kind != BESIDE and not any(map(_passes_on, arguments)):
+            said = _assigned(tree, arguments, constants) or _said_elsewhere(module, call, arguments[0])
         yield from (OperatorMessage(kind, text, remedy if kind == DOCTOR else "") for text in said)
 
 
@@ -128,6 +133,10 @@ def _kind(module: str, call: ast.Call) -> str | None:
     name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
     if name in _CLASSES:
         return name
+    if name == "Imbalance":
+        return BOOKS
+    if name == "echo" and module.startswith("app/commands/") and any(one.arg == "err" for one in call.keywords):
+        return BESIDE
     if name in _CLICK or (name == "fail" and module == "app/commands/options.py"):
         return OPTIONS
     if name in _FINDINGS and module.startswith("app/doctor/"):
@@ -189,6 +198,17 @@ def _passes_on(node: ast.expr) -> bool:
             return _passes_on(one)
         case _:
             return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "str"
+
+
+def _assigned(tree: ast.Module, arguments: list[ast.expr], constants: Mapping[str, str]) -> list[str]:
+    """Texts that the module gives to a name which is said."""
+    names = {one.id for one in arguments if isinstance(one, ast.Name)}
+    return [
+        text
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in names
+        for text in _templates(node.value, constants)
+    ]
 
 
 def _said_elsewhere(module: str, call: ast.Call, argument: ast.expr) -> list[str]:

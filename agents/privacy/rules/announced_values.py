@@ -60,12 +60,15 @@ def _is_weakly_told(key: str, value: str) -> bool:
     """Whether a value that a weak name announces looks like a secret: random, or chosen behind a name of logins."""
     if looks_secret(value):
         return True
-    if name_parts(key)[-1:] not in _OF_LOGINS or _SCHEME.match(value) is not None or is_place(value):
+    parts = name_parts(key)
+    if (parts[-1:] not in _OF_LOGINS and parts[:1] != ["x"]) or _SCHEME.match(value) is not None or is_place(value):
         return False
     return looks_chosen(value) or (key.isupper() and any(map(str.isdigit, value)) and looks_secret_word(value))
 
 
 _OF_LOGINS: Final = (["auth"], ["session"], ["sess"], ["sid"], ["ticket"])
+"""Last words of names that stand with logins; a header `X-...` does, too."""
+
 _SCHEME: Final = re.compile(
     r"(?i)(?:\S*(?:sha|md|oauth|ntlm|krb|x|tls|ssl|v|http|saslv?|aes|dh|ecdh)-?[0-9]+\w*|[a-z]+[0-9])\Z"
 )

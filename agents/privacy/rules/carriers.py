@@ -94,6 +94,8 @@ _FORMS: Final = (
     r"(?i:\bkeys?\s+(?:d:)?(?:[0-3]|s):([^\s\"',]+))",
     # PostgreSQL's message with the password: a letter, a length, the password
     r"(?:\Ap\n{2,3}([^\n]+)\n?\z)",
+    # a user of Redis: ACL SETUSER ann on >secret
+    r"(?i:\bsetuser[\s\"',]+[^\n]*?[\s\"',][><]([^\s\"',]+))",
     # an operator of a chat and its users
     r"(?i:(?:/oper\s+\S+|nickserv\s+identify(?:\s+\w+)?)\s+([^\s\"']+))",
     # the key of a stream
@@ -117,7 +119,7 @@ CARRIED_GATE: Final = (
     r"|\bpragma\s+[a-z]*key\s*=|@(?:tcp|unix|tcp6)?\(|,p=|\spass(?:word)?\s+[\"']"
     rf"|:{'[0-9a-f]' * 32}(?:[\s\"':@]|\z)"
     r"|\buserid=[\"']?[^\s/\"']+/|\blogon\s+[^\s/,]+/[^\s,]+,|(?:\A|[\s,\"'])user(?:name)?=[a-z_][a-z0-9_.@\\\-]*[:%]"
-    r"|\Ap\n\n|\bkeys?\s+(?:d:)?(?:[0-3]|s):|/oper\s|nickserv\s+identify\s|\brtmps?://"
+    r"|\Ap\n\n|\bsetuser[\s\"',]|\bkeys?\s+(?:d:)?(?:[0-3]|s):|/oper\s|nickserv\s+identify\s|\brtmps?://"
     rf"|[\s\"',]0x{'[0-9a-f]' * 8}|\bkey[\s\"',]+[0-9]+[\s\"',]+[0-9a-f]"
     r"|(?:\A|[\s\"'=])(?:aes|3?des|blowfish|camellia|twofish|serpent|cast128|rc4)[a-z0-9\-]*:[^\s\"',:]"
 )

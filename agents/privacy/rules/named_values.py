@@ -49,6 +49,7 @@ _COMMON_WORDS: Final = word_set("token secret credentials")  # what follows must
 _NOT_A_VALUE: Final = word_set("""
     is was are for and or in of to from on at with the a an reset change prompt policy required expired file
     must should will can has not field hash storage manager store using by via as if then else
+    create delete list show get generate add remove update rotate status help reset
 """)
 
 
@@ -256,6 +257,8 @@ def _spaced(text: str, start: int, name: Name, end: int, program: str) -> Mask |
         return None
     if text[end] == "-" and text[end + 1 : end + 2].isalpha() | text.startswith("--", end):
         return None
+    if option and _ATTACHED.match(key) is not None:
+        return None
     if not option:
         strong = kind in _STRONG and text[start + len(key)] not in "-."
         return _bare(text, start, name, end, program) if strong else None
@@ -299,6 +302,9 @@ def _is_value_itself(text: str, start: int) -> bool:
         len(option) > 2 and "=" not in option and kind_of_key(option) in _STRONG
     )
 
+
+_ATTACHED: Final = re.compile(r"-[A-Za-z][a-z0-9]*\.[A-Z][a-z]+[0-9]+\Z")
+"""A secret attached to a letter: `-pmy.Pass43`."""
 
 _READS: Final = word_set("get show list generate find copy delete remove rm describe print cp mv")
 """Verbs behind which `password` is what is read."""

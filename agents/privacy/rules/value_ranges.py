@@ -129,8 +129,8 @@ def _unquoted_end(
     return end
 
 
-_ANOTHER: Final = re.compile(r",[A-Za-z][\w.\-]*=")
-"""Where a list goes on behind a value: `password=x,host=y`."""
+_ANOTHER: Final = re.compile(r"(?:[,&]|; ?)[A-Za-z][\w.\-]*=")
+"""Where a list goes on behind a value: `password=x,host=y`, `password=x&user=y`."""
 
 
 def _before_option(text: str, start: int, end: int) -> int:

@@ -87,7 +87,7 @@ _ABOUT: Final = word_set("""
     location pem crt cert certificate certs ca bundle through by conf config configs cfg yaml yml json toml txt
     kind section category mount mounts volume volumes rotate renew renewal policyfile strategy reader writer
     service servers sync test tests md html py js ts go rs java sh h c cpp hpp error errors errs failed failure
-    ratio percent share profile agent specification
+    ratio percent share profile agent specification eval cmd command program
     invalid missing izer ize encoder encoders decoder hasher
 """)
 

@@ -84,8 +84,8 @@ def _planted(number: int, line: str) -> PlantedSecret:
     return planted
 
 
-class _Filter:
-    """Executions through the canonicalize step and the filter, as they leave."""
+class CallMaker:
+    """Makes calls of executions: through the canonicalize step and the filter, as they leave."""
 
     def __init__(self) -> None:
         policy = built_in_policy("default")
@@ -93,32 +93,44 @@ class _Filter:
         self._filter = PrivacyFilter(policy, RedactionEngine(policy.choices))
         self._offset = 0
 
-    def call(self, encoded: bytes) -> Call | None:
-        """The call that leaves of an event; None where there is none."""
+    def of_event(self, encoded: bytes) -> bytes | None:
+        """The encoded call that leaves of an event; None where there is none."""
         self._offset += 1
         outcome = self._canonicalizer.canonicalize(encoded, 0, self._offset, 0)
         if not isinstance(outcome, Canonical):
             return None
         left = self._filter.filter(outcome.value)
         assert not isinstance(left, CallRefused), left
-        return records.decode(records.CALL, avro_wire.schema_header(0) + left.body)
+        return avro_wire.schema_header(0) + left.body
 
-    def execution(self, line: str) -> Call:
-        """The call of a command line that is executed."""
+    def encoded(self, line: str) -> bytes:
+        """The encoded call of a command line that is executed."""
         binary, arguments = split_command(line)
         who = process(1000 + self._offset, binary=binary, arguments=arguments)
-        call = self.call(event("process_exec", who).SerializeToString())
+        call = self.of_event(event("process_exec", who).SerializeToString())
         assert call is not None
         return call
+
+    def execution(self, line: str) -> Call:
+        """The same, decoded."""
+        return _decoded(self.encoded(line))
+
+
+def _decoded(call: bytes) -> Call:
+    return records.decode(records.CALL, call)
+
+
+def ordinary_lines() -> tuple[str, ...]:
+    """Command lines without a secret: those of the tables."""
+    return (*lines("ordinary_commands.txt"), *_ordinary_rows())
 
 
 @cache
 def clean_calls() -> tuple[Call, ...]:
     """Calls without a secret that left: of the workload generator, and of ordinary lines."""
-    left = _Filter()
-    workload = (left.call(one) for one in Workload(WorkloadOptions(events=_WORKLOAD_EVENTS)).events())
-    ordinary = (left.execution(line) for line in (*lines("ordinary_commands.txt"), *_ordinary_rows()))
-    return (*filter(None, workload), *ordinary)
+    left = CallMaker()
+    workload = (left.of_event(one) for one in Workload(WorkloadOptions(events=_WORKLOAD_EVENTS)).events())
+    return (*map(_decoded, filter(None, workload)), *map(left.execution, ordinary_lines()))
 
 
 def _ordinary_rows() -> Iterator[str]:
@@ -129,7 +141,7 @@ def _ordinary_rows() -> Iterator[str]:
 
 def judge_planted(planted: Sequence[PlantedSecret]) -> Judgement:
     """What the audit finds of `planted` among clean calls."""
-    left, clean = _Filter(), clean_calls()
+    left, clean = CallMaker(), clean_calls()
     calls: list[Call] = list(clean)
     places: list[list[int]] = []
     for row in planted:

@@ -41,7 +41,7 @@ _NUMBER: Final = re.compile(
 )
 _HEX: Final = re.compile(r"(?:0x)?[\da-f]{6,}|(?:0x)?[\dA-F]{6,}|(?:[\da-fA-F]{2}[:\-]){5,}[\da-fA-F]{2}")
 _IDENTIFIER: Final = re.compile(
-    r"[a-z]{2,6}[-_]?[\da-f]{6,40}|[\da-fA-F]{8}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{12}"
+    r"_?_(?:Z|R[NICX])[\w.$]+|[a-z]{2,6}[-_]?[\da-f]{6,40}|[\da-fA-F]{8}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{12}"
 )
 _PLACE: Final = re.compile(
     r"[^\s@]+@[\w.\-]+|(?:[\w\-]+\.)+[A-Za-z]{2,24}(?::\d+)?|[\w.\-]+:\d{1,5}|[\w./\-]+@v?\d[\w.\-]*|[^/]*/[^/].*/.*"
@@ -79,6 +79,9 @@ _RATE_OF_CHANCE: Final = 0.4
 _RATE_OF_SHORT: Final = 0.55
 
 _BITS_OF_CHANCE: Final = 5.3
+_BITS_OF_WORDS: Final = 5.0
+"""Shortened words of code, such as `coord`, `impl`, `str`, are below."""
+
 _LONG: Final = 20
 _MIDDLE: Final = 10
 _MOST_USED: Final = 5_000
@@ -218,7 +221,7 @@ def _share_of_words(core: str) -> float:
     read = 0
     for run in _LETTERS.findall(core):
         plain = run.lower()
-        if len(run) >= 3 and (plain in WORDS or (len(run) >= 5 and bits_a_letter(plain) < 4.6)):
+        if len(run) >= 3 and (plain in WORDS or bits_a_letter(plain) < _BITS_OF_WORDS):
             read += len(run)
     return read / len(core)
 

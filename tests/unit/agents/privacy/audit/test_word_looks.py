@@ -42,6 +42,9 @@ def test_words_of_chance_are_likely(length: int, seed: int) -> None:
         "app::secret::Key::new",
         "x86_64-unknown-linux-gnu",
         "hmacWithSHA512",
+        "sqlite3VdbeAddOpList",
+        "glTexCoord1dv",
+        "_ZN5clang9ASTWriter10AddDeclRefEPKNS_4DeclERN4llvm15SmallVectorImplImEE",
     ],
 )
 def test_names_of_machines_and_code_are_ordinary(word: str) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from packageurl import PackageURL
+
 from agents.symbols.module_paths import normalize_module
 from app.operators.regular_files import read_regular
 
@@ -138,8 +140,17 @@ def _of_spdx(document: dict[str, Any]) -> Iterator[BillEntry]:
         digests = frozenset(_checksums_of(sums))
         paths = {one.name.removeprefix(".") for one in shown} | {package.file_name or ""}
         for reference in package.external_references:
-            if reference.reference_type == "purl":
-                yield BillEntry(reference.locator, digests, frozenset(paths - {""}))
+            url = _package_url(reference.locator) if reference.reference_type == "purl" else ""
+            if url:
+                yield BillEntry(url, digests, frozenset(paths - {""}))
+
+
+def _package_url(text: str) -> str:
+    """A package URL in its normal form; empty where it is none."""
+    try:
+        return PackageURL.from_string(text).to_string()
+    except ValueError:
+        return ""
 
 
 def _checksums_of(checksums: Iterable[Any]) -> Iterator[str]:

@@ -189,6 +189,8 @@ def _spdx(digest: str) -> dict[str, Any]:
         return {"SPDXID": f"SPDXRef-{number}", "fileName": name, "checksums": sums}
 
     names = ("by-digest", "by-path", "of-the-image", "wrong-digest")
+    packages = [package(number, name) for number, name in enumerate(names)]
+    packages[3]["externalRefs"].append({**packages[3]["externalRefs"][0], "referenceLocator": "no package URL"})
     return {
         "spdxVersion": "SPDX-2.3",
         "SPDXID": "SPDXRef-DOCUMENT",
@@ -196,7 +198,7 @@ def _spdx(digest: str) -> dict[str, Any]:
         "dataLicense": "CC0-1.0",
         "documentNamespace": "https://example.com/image",
         "creationInfo": {"created": "2026-11-30T00:00:00Z", "creators": ["Tool: test"]},
-        "packages": [package(number, name) for number, name in enumerate(names)],
+        "packages": packages,
         "files": [file(10, "./moved", digest), file(11, "./bin/second", "1" * 64)],
         "relationships": [
             {"spdxElementId": "SPDXRef-0", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-10"},

@@ -7,6 +7,8 @@ the machine does other work as well. A ratio belongs to one round: NEW's CPU tim
 other. The table has the median of all rounds and the range that they lie in.
 
 Both must put out the same bytes. Where they differ, the table says so: a difference in cost may then be one in work.
+
+`--indexes FILE...` compares what the symbol indexes of files take to build instead.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +32,8 @@ CACHE: Final = ROOT / ".cache" / "compare"
 PROGRAM: Final = ROOT / "bench" / "compare_steps.py"
 ROUNDS: Final = 9
 EVENTS: Final = 20_000
+
+_NOTE: Final = "ratio: new by old, of one round, median; least and most: its range over all rounds."
 
 _DONE: Final = ".made"
 """Lies in a folder of the cache that is whole."""
@@ -46,7 +50,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one process said in one round: CPU µs for one event and a digest of the outputs, by step."""
+    """What one process said in one round: CPU and a digest of the outputs, by step or file."""
 
     figures: dict[str, float]
     digests: dict[str, str]
@@ -76,9 +80,9 @@ def build(name: str) -> Build:
 class Contestant:
     """One commit's process, which measures once for each call."""
 
-    def __init__(self, built: Build, events_file: Path) -> None:
+    def __init__(self, built: Build, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            _command(built, events_file),
+            _command(built, *arguments),
             env=_environ(built),
             cwd=built.tree,
             stdin=subprocess.PIPE,
@@ -103,25 +107,47 @@ class Contestant:
         self._process.communicate()
 
 
-def run(old: Build, new: Build, *, events: int, rounds: int) -> Table:
-    """Measure both in turn, after one round each that only warms up the machine."""
+def compare_steps(old: Build, new: Build, *, events: int, rounds: int) -> Table:
+    """What an event costs in the pure steps of both."""
     with tempfile.TemporaryDirectory(prefix="callstream-compare-") as folder:
-        events_file = Path(folder) / "events"
+        events_file = str(Path(folder) / "events")
         subprocess.run([*_command(new, events_file), str(events)], env=_environ(new), cwd=new.tree, check=True)
-        contestants = Contestant(old, events_file), Contestant(new, events_file)
-        pairs: list[tuple[Measured, Measured]] = []
-        try:
-            for number in range(rounds + 1):
-                order = contestants if number % 2 else contestants[::-1]
-                first, second = (one.measure() for one in order)
-                pairs.append((first, second) if number % 2 else (second, first))
-        finally:
-            for one in contestants:
-                one.close()
-    return table_of(pairs[1:], old=old.commit, new=new.commit, events=events)
+        pairs = measured(old, new, rounds, events_file)
+    note = f"{_NOTE} CPU for one event."
+    return table_of(
+        pairs, _settings(old, new, rounds) | {"events": events}, "Pure steps, two commits in turn", "µs", note
+    )
 
 
-def table_of(pairs: Sequence[tuple[Measured, Measured]], *, old: str, new: str, events: int) -> Table:
+def compare_indexes(old: Build, new: Build, files: Sequence[Path], *, rounds: int) -> Table:
+    """What the symbol index of each file costs in both."""
+    pairs = measured(old, new, rounds, "--indexes", *map(str, files))
+    note = f"{_NOTE} Without debug information, in memory. Indexes of other formats have other bytes."
+    return table_of(pairs, _settings(old, new, rounds), "Symbol indexes, two commits in turn", "ms", note)
+
+
+def measured(old: Build, new: Build, rounds: int, *arguments: str) -> list[tuple[Measured, Measured]]:
+    """What both said in turn, after one round each that only warms up the machine."""
+    contestants = Contestant(old, *arguments), Contestant(new, *arguments)
+    pairs: list[tuple[Measured, Measured]] = []
+    try:
+        for number in range(rounds + 1):
+            order = contestants if number % 2 else contestants[::-1]
+            first, second = (one.measure() for one in order)
+            pairs.append((first, second) if number % 2 else (second, first))
+    finally:
+        for one in contestants:
+            one.close()
+    return pairs[1:]
+
+
+def table_of(
+    pairs: Sequence[tuple[Measured, Measured]],
+    settings: Mapping[str, str | int],
+    title: str,
+    unit: str,
+    note: str,
+) -> Table:
     """Ratios of all rounds: of each pair, OLD's answer is the first and NEW's the second."""
     rows = []
     for name in pairs[0][0].figures:
@@ -131,8 +157,8 @@ def table_of(pairs: Sequence[tuple[Measured, Measured]], *, old: str, new: str, 
             Row(
                 name,
                 {
-                    "old CPU µs": statistics.median(older.figures[name] for older, _ in pairs),
-                    "new CPU µs": statistics.median(newer.figures[name] for _, newer in pairs),
+                    f"old CPU {unit}": statistics.median(older.figures[name] for older, _ in pairs),
+                    f"new CPU {unit}": statistics.median(newer.figures[name] for _, newer in pairs),
                     "ratio": statistics.median(ratios),
                     "least": ratios[0],
                     "most": ratios[-1],
@@ -140,13 +166,15 @@ def table_of(pairs: Sequence[tuple[Measured, Measured]], *, old: str, new: str, 
                 },
             )
         )
-    settings: dict[str, str | int] = {"old": old[:12], "new": new[:12], "events": events, "rounds": len(pairs)}
-    note = "ratio: new by old, of one round, median; least and most: its range over all rounds. CPU for one event."
-    return Table("Pure steps, two commits in turn", settings, rows, note)
+    return Table(title, settings, rows, note)
 
 
-def _command(built: Build, events_file: Path) -> list[str]:
-    return [str(built.python), str(PROGRAM), str(built.tree), str(events_file)]
+def _settings(old: Build, new: Build, rounds: int) -> dict[str, str | int]:
+    return {"old": old.commit[:12], "new": new.commit[:12], "rounds": rounds}
+
+
+def _command(built: Build, *arguments: str) -> list[str]:
+    return [str(built.python), str(PROGRAM), str(built.tree), *arguments]
 
 
 def _environ(built: Build) -> dict[str, str]:
@@ -165,9 +193,15 @@ def main() -> None:
     parser.add_argument("new", help="another one")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--indexes", type=Path, nargs="+", metavar="FILE", help="files to index, instead of the steps")
     options = parser.parse_args()
-    table = run(build(options.old), build(options.new), events=options.events, rounds=options.rounds)
-    record("compare", [table])
+    old, new = build(options.old), build(options.new)
+    if options.indexes:
+        files = [file.resolve() for file in options.indexes]
+        table = compare_indexes(old, new, files, rounds=options.rounds)
+    else:
+        table = compare_steps(old, new, events=options.events, rounds=options.rounds)
+    record("compare_indexes" if options.indexes else "compare", [table])
     print(text_of(table))
 
 

@@ -1,8 +1,9 @@
 """The program that bench.compare runs in each commit: it times the pure steps over given events.
 
-Usage: python compare_steps.py TREE EVENTS_FILE [COUNT], in the commit's own Python, with the commit's files (TREE) on
-its path. With COUNT it writes that many generated events to EVENTS_FILE, without it measures. It imports nothing from
-bench/, because it must run in commits that are older than itself.
+Usage: python compare_steps.py TREE EVENTS_FILE [COUNT], or python compare_steps.py TREE --indexes FILE..., in the
+commit's own Python, with the commit's files (TREE) on its path. With COUNT it writes that many generated events to
+EVENTS_FILE, without it measures. With --indexes it measures what the symbol indexes of files take to build instead. It
+imports nothing from bench/, because it must run in commits that are older than itself.
 
 Modules move, so it finds what it needs by name: it looks through the files of TREE for the one module that defines
 the name at its left margin, and imports that. What was only moved is found without a change here. What was renamed is
@@ -17,6 +18,7 @@ stage.
 import gc
 import hashlib
 import importlib
+import inspect
 import json
 import re
 import struct
@@ -40,7 +42,13 @@ Record = namedtuple("Record", ("topic", "partition", "offset", "timestamp", "key
 
 def main() -> None:
     """Measure once for each line of standard input, or write events."""
-    tree, events_file = Path(sys.argv[1]), Path(sys.argv[2])
+    tree = Path(sys.argv[1])
+    if sys.argv[2] == "--indexes":
+        indexes = Indexes(tree)
+        for _ in sys.stdin:
+            print(json.dumps(indexes.measure([Path(name) for name in sys.argv[3:]])), flush=True)
+        return
+    events_file = Path(sys.argv[2])
     if len(sys.argv) > 3:
         options = find(tree, "WorkloadOptions")(events=int(sys.argv[3]))
         write_events(events_file, find(tree, "Workload")(options).events())
@@ -77,6 +85,26 @@ def find(tree: Path, *names: str) -> Any:
         raise LookupError(f"{len(found)} modules of {tree} define {' or '.join(names)}: {sorted(map(str, found))}")
     [(path, name)] = found.items()
     return getattr(importlib.import_module(".".join(path.relative_to(tree).with_suffix("").parts)), name)
+
+
+class Indexes:
+    """Builds symbol indexes as the reading process does (app/symbols/reader.py), without debug information."""
+
+    def __init__(self, tree: Path) -> None:
+        self._build, self._encode = find(tree, "build_index"), find(tree, "encode_index")
+        self._options = {"with_dwarf": False} if "with_dwarf" in inspect.signature(self._build).parameters else {}
+        gc.disable()
+
+    def measure(self, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+        """CPU in ms, and a digest of the index, by file."""
+        figures: dict[str, float] = {}
+        digests: dict[str, str] = {}
+        for file in files:
+            start = time.process_time()
+            index = self._encode(self._build(file, None, with_lines=False, **self._options))
+            figures[file.name] = (time.process_time() - start) * 1e3
+            digests[file.name] = hashlib.sha256(index).hexdigest()
+        return {"figures": figures, "digests": digests}
 
 
 class Steps:

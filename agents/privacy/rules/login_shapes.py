@@ -48,7 +48,7 @@ _COULD_BE_TYPED: Final = r"[\s,=]+[\"']?[0-9]*[^\s0-9:.,;/\"'\-$]"
 BESIDE_GATE: Final = (
     rf"(?s)(?:\A|[\s\"'(,\[]){_USER_OPTION}[\s\"'=,].*[\s\"'(,\[]{_ITS_OPTION}[\"']?{_COULD_BE_TYPED}"
     rf"|(?:\A|[\s\"'(,\[]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}.*[\s\"'(,\[]{_USER_OPTION}[\s\"'=,]"
-    rf"|(?:\A|[\s\"'(,\[]){_USER_OPTION}[\s\"'=,].*[\s\"'(,\[]-[pP][^\s]*[0-9!#$%^&*]"
+    rf"|(?:\A|[\s\"'(,\[])(?:{_USER_OPTION}[\s\"'=,]|-u[a-z][a-z]).*[\s\"'(,\[]-[pP][^\s]*[0-9!#$%^&*]"
 )
 """An option that names a user, and one that could hold its password, in any order."""
 
@@ -82,6 +82,7 @@ _PAIR_OPTION: Final = re.compile(
 _PAIR: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@+\-]*(?:\\[A-Za-z0-9_.\-]+)?)[:%]([^\n]+)\Z")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_.\-]+[/\\]+[A-Za-z0-9_.$\-]+:([^\s/@]+)\Z")
 _USER: Final = re.compile(rf"{_USER_OPTION}(?:=|\Z)")
+_ATTACHED_USER: Final = re.compile(r"-u[a-z]{2,}\Z")
 _SECRET: Final = re.compile(rf"{_ITS_OPTION}\Z")
 EXAMPLES: Final = {
     "PAIR_GATE": ("tool -u ann:hunter2", "tool -u ann"),
@@ -104,6 +105,7 @@ EXAMPLES: Final = {
     "_PAIR": ("ann:hunter2", "ann"),
     "_DOMAIN": ("CORP/ann:hunter2", "CORP/ann"),
     "_USER": ("-u", "u"),
+    "_ATTACHED_USER": ("-uann", "-u"),
     "_SECRET": ("-p", "p"),
     "LONE_VALUE_GATE": ("tool -p hunter2", "tool -p name"),
     "_LONE": ("-p", "-q"),
@@ -249,11 +251,13 @@ def _is_secret_of(user: str, secret: str, *, loose: bool) -> bool:
 def _beside_user(scan: Scan, words: Sequence[CommandWord], masks: list[Mask]) -> None:
     """`-p secret` beside `-u user`."""
     texts = [inner_text(scan, word) for word in words]
-    if not any(text[:1] == "-" and _USER.match(text) for text in texts):
+    is_attached = any(_ATTACHED_USER.match(text) for text in texts)
+    is_apart = any(text[:1] == "-" and _USER.match(text) for text in texts)
+    if not is_apart and not is_attached:
         return
     for index, text in enumerate(texts):
         word = words[index]
-        if text[:1] == "-" and _SECRET.match(text) and index + 1 < len(words):
+        if is_apart and text[:1] == "-" and _SECRET.match(text) and index + 1 < len(words):
             value, following = texts[index + 1], words[index + 1]
             if is_candidate(value) and value[0] != "-":
                 masks.append(Mask(following.inner, following.inner_end, REDACTED, "shape"))

@@ -15,6 +15,7 @@ from aiohttp import web
 from app.console.answers import Asked, ConsoleAnswers, checked, question_of
 from app.console.followed_topics import FollowedTopics
 from app.console.gate import API, TRY_OUT, QuestionError, document_of, gate
+from app.console.newcomers import REQUEST_SECONDS, Newcomers
 from app.console.page_files import PageFile, page_files
 from app.console.try_out import MAX_BYTES, TryOut
 from app.console.worker_names import WorkerNames
@@ -37,6 +38,7 @@ QUICK_AT_ONCE: Final = 8
 """Questions that are answered out of memory, and take milliseconds."""
 
 _STOP_SECONDS: Final = 2.0
+_BACKLOG: Final = 512
 _TOKEN_BYTES: Final = 24
 
 TLS_SETTINGS: Final = TlsVariables(
@@ -81,6 +83,7 @@ class ConsoleServer:
             self._token, self._is_new_token = token_of(settings)
         self._tls = _tls(settings)
         self._files = page_files()
+        self._newcomers = Newcomers()
         self._display = SymbolDisplay()
         self._followed = FollowedTopics(settings, self._display.name)
         self._answers = ConsoleAnswers(
@@ -105,18 +108,27 @@ class ConsoleServer:
         )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, self._settings.console_port, ssl_context=self._tls)
+            made = runner.server
+            assert made is not None
             try:
-                await site.start()
+                listening = await asyncio.get_running_loop().create_server(
+                    lambda: self._newcomers.come(made()),
+                    host,
+                    self._settings.console_port,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=None if self._tls is None else REQUEST_SECONDS,
+                    backlog=_BACKLOG,
+                )
             except OSError as error:
                 raise ConsoleError(
                     f"cannot listen on {host}:{self._settings.console_port}: {error.strerror or error}; "
                     "set CALLSTREAM_CONSOLE_PORT or CALLSTREAM_CONSOLE_HOST (port 0 picks a free one)"
                 ) from error
-            bound_host, bound_port = runner.addresses[0][:2]
+            bound_host, bound_port = listening.sockets[0].getsockname()[:2]
             self._followed.start()
             announce(self._place(HostPort(str(bound_host), int(bound_port))))
             await stop.wait()
+            listening.close()
         finally:
             await runner.cleanup()
             await asyncio.get_running_loop().run_in_executor(None, self.close)
@@ -136,7 +148,8 @@ class ConsoleServer:
         base = self._settings.console_base_path
         access = HttpAccess(_hosts(self._settings, host), self._token, host_required=True)
         application = web.Application(
-            middlewares=[gate(base, access, by_certificate=self._by_certificate)], client_max_size=MAX_BYTES
+            middlewares=[self._newcomers.middleware(), gate(base, access, by_certificate=self._by_certificate)],
+            client_max_size=MAX_BYTES,
         )
         router = application.router
         for name, answer in self._answers.quick.items():

@@ -101,7 +101,11 @@ class SymbolCounter:
     @property
     def waiting_touches(self) -> int:
         """Different things that are said about symbols in memory, over all partitions: a flush reads a row for each."""
-        return sum(len(self._memories[partition].gathered.touches) for partition in self._unwritten)
+        return sum(self._memories[partition].gathered.touches() for partition in self._unwritten)
+
+    def may_have_touches(self, number: int) -> bool:
+        """Whether `waiting_touches` may be as high as `number`, which is cheaper to say."""
+        return sum(self._memories[partition].gathered.most_touches for partition in self._unwritten) >= number
 
     def unwritten(self) -> list[int]:
         """Partitions with something to flush."""

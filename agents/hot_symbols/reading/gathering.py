@@ -60,15 +60,18 @@ class Gathered:
     refusals: list[CountRefusal] = field(default_factory=list)
     kinds: dict[tuple[EventEvidence, EventPlace], Sightings] = field(default_factory=dict)
     looks: _LooksByPlace = field(default_factory=_LooksByPlace)
-    touches: set[int] = field(default_factory=set)
-    """Identities of the different things that the kinds say; equal ones are one object as a rule."""
+    most_touches: int = 0
+    """At most so many different things are said: what kinds have in common is counted for each."""
+    _touches: set[int] = field(default_factory=set)
+    _not_in_touches: list[EventEvidence] = field(default_factory=list)
 
     def kind(self, evidence: EventEvidence, place: EventPlace) -> Sightings:
         """The sightings of events with this evidence at this place; the caller adds to them."""
         found = self.kinds.get((evidence, place))
         if found is None:
             found = self.kinds[evidence, place] = Sightings(place, [], [])
-            self.touches.update(map(id, evidence.touches))
+            self.most_touches += len(evidence.touches)
+            self._not_in_touches.append(evidence)
         return found
 
     def note(self, record: SourceRecord, observation: Observation | Unreadable) -> None:
@@ -90,10 +93,18 @@ class Gathered:
         """Kinds of event that wait, or their looks where those are more."""
         return max(len(self.kinds), sum(map(len, self.looks.values())))
 
+    def touches(self) -> int:
+        """How many different things the kinds say; equal ones are one object as a rule."""
+        for evidence in self._not_in_touches:
+            self._touches.update(map(id, evidence.touches))
+        self._not_in_touches.clear()
+        return len(self._touches)
+
     def forget(self) -> None:
         """Empty everything but `highest`, after a flush."""
-        self.kinds, self.refusals, self.looks, self.touches = {}, [], _LooksByPlace(), set()
-        self.counted = self.repeated = 0
+        self.kinds, self.refusals, self.looks = {}, [], _LooksByPlace()
+        self.counted = self.repeated = self.most_touches = 0
+        self._touches, self._not_in_touches = set(), []
 
 
 Gather = Callable[[Sequence[SourceRecord], Gathered], None]

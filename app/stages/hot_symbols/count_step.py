@@ -54,7 +54,10 @@ class CountStep:
 
     def is_full(self) -> bool:
         """Whether more waits than a flush should have."""
-        return self._counter.waiting_kinds >= MAX_WAITING_KINDS or self._counter.waiting_touches >= MAX_WAITING_TOUCHES
+        counter = self._counter
+        return counter.waiting_kinds >= MAX_WAITING_KINDS or (
+            counter.may_have_touches(MAX_WAITING_TOUCHES) and counter.waiting_touches >= MAX_WAITING_TOUCHES
+        )
 
     async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
         """Remove partials, by key with the raw offset that each includes. Raises DeliveryFailedError.

@@ -132,6 +132,8 @@ def test_waiting_touches_tell_how_many_symbols_few_kinds_may_touch() -> None:
     counter.absorb(3, calls(10, b"4", b"5", b"6"))
     counter.absorb(0, calls(10, b"5"))
     assert (counter.waiting_kinds, counter.waiting_touches) == (3, 1_002)
+    assert counter.may_have_touches(1_002)
+    assert not counter.may_have_touches(1_003)
 
     flush = counter.flush(3, read_nothing)
     counter.acknowledged(flush)

@@ -32,7 +32,7 @@ from agents.privacy.rules.values import (
     looks_secret_word,
     looks_typed,
 )
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts, word_set
 
 _OPENING: Final = "\"'`"
 _QUOTES: Final = "\"'"
@@ -265,12 +265,17 @@ def _spaced(text: str, start: int, name: Name, end: int, program: str) -> Mask |
     bounds = value_at(text, start, end, assigned=False, whole_line=False)
     if kind in _HEADERS:
         kind = KeyKind.KEY
-    if kind_of_key(named := text[bounds.start : bounds.end]) in _STRONG and named.isidentifier():
+    if _names_a_secret(text[bounds.start : bounds.end]):
         following = text[bounds.end : bounds.end + 96].split(" ")
-        if len(following) > 1 and following[1][:1] not in {"", "-"}:  # `--secret name value`
-            start_of_next = bounds.end + 1
+        if len(following) > 1 and (following[1].startswith(REDACTED) or looks_secret_word(following[1])):
+            start_of_next = bounds.end + 1  # `--secret name value`
             bounds = value_at(text, start, start_of_next, assigned=False, whole_line=False)
     return announced_secret(text, bounds, key, kind, "option")
+
+
+def _names_a_secret(value: str) -> bool:
+    """Whether a value is the name of a secret: words of letters of which one announces, as `dbPassword`."""
+    return len(name_parts(value)) > 1 and value.replace("_", "").isalpha() and kind_of_key(value) in _STRONG
 
 
 def _bare(text: str, start: int, name: Name, end: int, program: str) -> Mask | None:

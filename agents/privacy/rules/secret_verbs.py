@@ -69,6 +69,7 @@ EXAMPLES: Final = {
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
     "_NO_SECRET_OPTION": ("--key-id", "--key"),
+    "_NAME_OF_SECRET": ("db_password", "hunter2"),
     "_SWITCH": ("/domain:x", "domain:x"),
     "STORE_HINT": ("a --value x", "a --name x"),
     "STORE": ("secret set a --value x", "secret list"),
@@ -94,6 +95,9 @@ _TALKS: Final = word_set("""
     echo printf logger git gh svn hg man info apropos whatis wall write notify-send mail say banner
 """)
 """Programs whose words are prose."""
+
+_NAME_OF_SECRET: Final = re.compile(r"[A-Za-z]+(?:[:_.][A-Za-z]+)*\Z")
+"""Words of letters: `Movies:ServiceApiKey`."""
 
 _KINDS: Final = (KeyKind.PASSWORD, KeyKind.KEY)
 _MAX_CANDIDATES: Final = 4
@@ -129,8 +133,8 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
         behind = list(_candidates(scan, words[index:], texts[index:], together, strong=strong))
         if len(behind) == 1 and _NAME.match(behind[0][1]):
             return
-        if len(behind) > 1 and kind_of_key(named := behind[0][1]) in _KINDS and named.replace(":", "_").isidentifier():
-            del behind[0]  # the name of the secret
+        if len(behind) > 1 and kind_of_key(behind[0][1]) in _KINDS and _NAME_OF_SECRET.match(behind[0][1]) is not None:
+            del behind[0]
         likely = [(word, value) for word, value in behind if is_typed(value) or _is_pin(together, value)]
         # by an option, or by another rule
         is_told = any((other[:1] == "-" and "pass" in other.lower()) or REDACTED in other for other in texts)

@@ -30,6 +30,7 @@ from agents.vulnerabilities.verdicts import (
     NotAffected,
     NotAffectedBecause,
 )
+from schemas.probes import PolicyState, SeenHookState, WindowEnd
 from schemas.units import NS_PER_SECOND
 
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
@@ -138,12 +139,33 @@ class Acceptance:
         return accepts_any and is_lossless and whole > 0 and seen.watched_ms >= self.min_share * whole
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ProbeSeen:
+    """What a node's agent said last of a policy that has a probe in a file; `hooks` are how many had which state."""
+
+    policy: str
+    node: str
+    state: PolicyState
+    hooks: tuple[tuple[SeenHookState, int], ...] = ()
+    end: WindowEnd = WindowEnd.OPEN
+    from_ns: int = 0
+    until_ns: int = 0
+    agent_version: str = ""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all of its hooks are set, as far as the agent said."""
+        is_on = self.state in {PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED} and self.end is WindowEnd.OPEN
+        return is_on and {state for state, _ in self.hooks} == {SeenHookState.LOADED}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEvidence:
     """All that is known of a vulnerability and one file.
 
-    `symbols` are functions to watch, `unprobed` those of which some code cannot be probed. `database` is the digest of
-    the vulnerability database, `snapshot` that of the symbol store, `sha256` those of the file's contents.
+    `symbols` are functions to watch, `unprobed` those of which some code cannot be probed, and `probes` what agents
+    said last of policies with probes in the file. `database` is the digest of the vulnerability database, `snapshot`
+    that of the symbol store, `sha256` those of the file's contents.
     """
 
     vulnerability: str
@@ -152,6 +174,7 @@ class FileEvidence:
     symbols: tuple[str, ...] = ()
     unprobed: tuple[str, ...] = ()
     seen: tuple[SeenFunction, ...] = ()
+    probes: tuple[ProbeSeen, ...] = ()
     sha256: tuple[str, ...] = ()
     package_urls: tuple[str, ...] = ()
     database: str = ""

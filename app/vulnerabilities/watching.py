@@ -1,7 +1,7 @@
 """From findings to watches, and from the answers to the verdict of today."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from agents.hot_symbols.watch.deciding import AnswerKind
@@ -17,6 +17,7 @@ from agents.vulnerabilities.verdict import (
     Lack,
     NotConcerned,
     NotInExecutePath,
+    ProbeSeen,
     SeenFunction,
     UnderInvestigation,
     Verdict,
@@ -26,6 +27,7 @@ from app.export.vex_file import VexFile
 from app.operators.times import time_text
 from app.stages.hot_symbols.watch_list import in_canonical_form
 from app.vulnerabilities.findings import Finding
+from schemas.probes import WindowEnd
 
 _REASONS: Final = {one.value: one for one in ReasonKind}
 _ANSWERS: Final = {one.value: one for one in AnswerKind}
@@ -98,11 +100,15 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Answers to all watches by id, callers of symbols by id, and the digest of the symbol store's snapshot."""
+    """Answers to all watches by id, callers of symbols by id, and the digest of the symbol store's snapshot.
+
+    `probes` are what agents said last of policies, by the build id of the file.
+    """
 
     answers: Mapping[str, Mapping[str, Any]]
     callers: Mapping[str, tuple[str, ...]]
     snapshot: str
+    probes: Mapping[str, tuple[ProbeSeen, ...]] = field(default_factory=dict)
 
 
 def statuses(
@@ -128,6 +134,7 @@ def _evidence(finding: Finding, observed: Observed) -> FileEvidence:
         symbols=finding.symbols,
         unprobed=tuple(sorted({one.symbol for one in finding.places().unprobed})),
         seen=tuple(_seen(symbol, answer, observed.callers) for symbol, answer in asked if answer is not None),
+        probes=observed.probes.get(program.build_id, ()),
         sha256=() if program.packages is None else tuple(one.sha256 for one in program.packages.contents),
         package_urls=() if program.packages is None else program.packages.package_urls(),
         database=finding.database,
@@ -222,6 +229,27 @@ def _seen_row(seen: SeenFunction) -> dict[str, Any]:
         "reasons": [words for _, words in seen.reasons],
         "snapshot": seen.snapshot,
     }
+
+
+def probe_row(probe: ProbeSeen) -> dict[str, Any]:
+    """What an agent said last of a policy, for scripts."""
+    return {
+        "policy": probe.policy,
+        "node": probe.node,
+        "state": probe.state.value,
+        "hooks": {state.value: count for state, count in probe.hooks},
+        "end": probe.end.value,
+        "from_ns": probe.from_ns,
+        "until_ns": probe.until_ns,
+        "agent_version": probe.agent_version,
+    }
+
+
+def probe_words(probe: ProbeSeen) -> str:
+    """The same for people."""
+    hooks = ", ".join(f"{count:,} {state.value}" for state, count in probe.hooks) or "no hooks"
+    ended = "" if probe.end is WindowEnd.OPEN else f", then {probe.end.value}"
+    return f"{probe.policy} on {probe.node}: {probe.state.value}, {hooks}, until {time_text(probe.until_ns)}{ended}"
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:

@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from agents.privacy.audit.announcers import Announcement, announcement, announces_number
@@ -47,7 +48,8 @@ _LONG_PHRASE_WORDS: Final = 12
 _PHRASE: Final = re.compile(
     r"(?<![\w./@:=\-])[A-Za-z]{3,9}(?:([-_.])[A-Za-z]{3,9})(?:\1[A-Za-z]{3,9}){2,9}(?:\1\d{1,4})?(?![\w./@:=\-])"
 )
-_RUN_OF_WORDS: Final = re.compile(r"(?<![\w./@:=\-])[a-z]{3,8}(?: [a-z]{3,8}){11,23}(?![\w./@:=\-])")
+_QUOTED_WORDS: Final = re.compile(r"[\"']([a-z]{3,9}(?: [a-z]{3,9}){3,10})[\"']")
+_RUN_OF_WORDS: Final = re.compile(r"(?<![\w./@:=\-])[a-z]{3,8}(?: [a-z]{3,8}){11,40}(?![\w./@:=\-])")
 _CEMENT: Final = frozenset(
     """
     the and for with from that this not are was has have will can you your its into onto when where which then than
@@ -195,10 +197,15 @@ def _phrases(text: str) -> Iterator[tuple[str, ...]]:
         parts = tuple(part for part in re.split(r"[-_.]", found[0].lower()) if part.isalpha())
         if len(parts) >= _PHRASE_WORDS and len(set(parts)) == len(parts) and _are_plain(parts):
             yield parts[: _LONG_PHRASE_WORDS - 1]
-    for found in _RUN_OF_WORDS.finditer(text):
-        parts = tuple(found[0].split())
+    for found in _QUOTED_WORDS.finditer(text):
+        parts = tuple(found[1].split())
         if _are_plain(parts):
-            yield parts
+            yield parts[: _LONG_PHRASE_WORDS - 1]
+    for found in _RUN_OF_WORDS.finditer(text):
+        for is_plain, stretch in groupby(found[0].split(), lambda part: _are_plain((part,))):
+            parts = tuple(stretch)
+            if is_plain and len(parts) >= _LONG_PHRASE_WORDS:
+                yield parts
 
 
 def _are_plain(parts: tuple[str, ...]) -> bool:

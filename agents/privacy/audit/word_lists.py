@@ -54,6 +54,11 @@ ENGLISH: Final = frozenset(
 ).union({word for word in PASSWORD_RANKS if word.isalpha()} - PASSWORDS_ALONE)
 """Words and names, in small letters. The list of passwords has many of them, because people take words."""
 
+PEOPLE_AND_SEASONS: Final = frozenset(
+    "spring summer autumn winter fall sommer herbst fruehling verano invierno otono printemps automne hiver ete".split()  # noqa: SIM905 - a list of words reads as text
+).union(FREQUENCY_LISTS["female_names"], FREQUENCY_LISTS["male_names"])
+"""What people put before a year when they need a password."""
+
 WORDS: Final = ENGLISH | _COMPUTING
 """Ordinary words: with those of computing."""
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Final
 
-from agents.privacy.audit.word_lists import PASSWORD_RANKS, PASSWORDS_ALONE, WORDS, bits_a_letter
+from agents.privacy.audit.word_lists import PASSWORD_RANKS, PASSWORDS_ALONE, PEOPLE_AND_SEASONS, WORDS, bits_a_letter
 
 _LONGEST: Final = 200
 _SHORTEST: Final = 6
@@ -37,7 +37,8 @@ _CODE: Final = re.compile(
 """What words of code, patterns, templates and paths hold."""
 
 _NUMBER: Final = re.compile(
-    r"[\d.,:+\-/_%x ]+[A-Za-z]{0,4}|0x[\da-fA-F]+|[TZ\d:.\-+]+|[<>=~^!v]*\d+(?:\.[\dx*]+)*[\w.\-+]{0,12}"
+    r"[\d.,:+\-/_%x ]+[A-Za-z]{0,4}|0x[\da-fA-F]+|[TZ\d:.\-+]+"
+    r"|[<>=~^!v]*\d+(?:\.[\dx*]+)*(?:[A-Za-z]{0,8}|[.\-+_][\w.\-+]{0,12})"
 )
 _HEX: Final = re.compile(r"(?:0x)?[\da-f]{6,}|(?:0x)?[\dA-F]{6,}|(?:[\da-fA-F]{2}[:\-]){5,}[\da-fA-F]{2}")
 _IDENTIFIER: Final = re.compile(
@@ -56,7 +57,9 @@ _SIGNS: Final = frozenset("!@#$%&*?^~")
 _STRONG_SIGNS: Final = frozenset("!$^")
 """Signs that names of files, versions and parameters do not have."""
 
-_WALKS: Final = ("qwert", "asdfg", "zxcvb", "1qaz", "qazws", "poiuy", "lkjhg", "1q2w", "qweasd")
+_WALKS: Final = (
+    "qwert", "asdfg", "zxcvb", "1qaz", "!qaz", "zaq1", "zaq!", "qazws", "poiuy", "lkjhg", "1q2w", "@wsx", "2wsx",
+)  # fmt: skip
 """Walks over a keyboard."""
 
 _SEED: Final = re.compile(r"(?=[A-Z]*[2-7])[A-Z2-7]{16}|(?=[A-Z]*[2-7])[A-Z2-7]{26}|(?=[A-Z]*[2-7])[A-Z2-7]{32}")
@@ -64,8 +67,14 @@ _SEED: Final = re.compile(r"(?=[A-Z]*[2-7])[A-Z2-7]{16}|(?=[A-Z]*[2-7])[A-Z2-7]{
 
 _BASE_64: Final = re.compile(r"[A-Za-z0-9+]+(?:/[A-Za-z0-9+]+){0,11}/?")
 
+_FEW_GROUPS: Final = re.compile(r"[a-z0-9]{4,6}(?:-[a-z0-9]{4,6}){2}|[A-Z0-9]{4,6}(?:-[A-Z0-9]{4,6}){2}")
+"""Codes for the day on which the telephone is lost."""
+
 _AT_YEAR: Final = re.compile(r"[A-Z][a-z]{2,}@(?:19|20)?\d{2}[!?*]{0,3}")
 """As policies ask for it: `Acme@2023`."""
+
+_LONG_HEX: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+"""Keys of 256 bits, as wallets show them."""
 
 _YEARLY: Final = re.compile(r"[A-Z][a-z]{2,}(?:19|20)\d{2}")
 
@@ -93,7 +102,7 @@ def look_of(word: str) -> Look:
     """What a word looks like; one that is not looked at, such as a path, is ordinary."""
     if not _SHORTEST <= len(word) <= _LONGEST:
         return Look.ORDINARY
-    if _AT_YEAR.fullmatch(word):
+    if _AT_YEAR.fullmatch(word) or _LONG_HEX.fullmatch(word) or _has_walk(word.lower()):
         return Look.LIKELY
     if word.endswith("="):
         word = word.rstrip("=")  # of base 64
@@ -120,7 +129,7 @@ def is_digest(word: str) -> bool:
 def chosen_by_people(word: str) -> Look:
     """How much a word looks like a password that somebody made up."""
     plain = word.lower()
-    if plain in PASSWORDS_ALONE or (len(word) >= 8 and any(walk in plain for walk in _WALKS)):
+    if plain in PASSWORDS_ALONE or _has_walk(plain):
         return Look.LIKELY
     rank = PASSWORD_RANKS.get(plain)
     if rank is not None and rank <= _MOST_USED and not plain.isdigit() and not plain.isalpha():
@@ -131,7 +140,9 @@ def chosen_by_people(word: str) -> Look:
         stem, signs = (found[1] or found[4]).lower(), (found[3] or "") + (found[5] or "")
         if stem in WORDS:
             if not signs:
-                return Look.POSSIBLE if _YEARLY.fullmatch(word) else Look.NUMBERED
+                if not _YEARLY.fullmatch(word):
+                    return Look.NUMBERED
+                return Look.LIKELY if stem in PEOPLE_AND_SEASONS else Look.POSSIBLE
             return Look.LIKELY if has_every_kind(word) else Look.POSSIBLE
     return max(_spelled_with_digits(word), Look.POSSIBLE if has_every_kind(word) else Look.ORDINARY)
 
@@ -145,6 +156,11 @@ def has_every_kind(word: str) -> bool:
         and any(map(str.isdigit, word))
         and not _SIGNS.isdisjoint(word)
     )
+
+
+def _has_walk(plain: str) -> bool:
+    """Whether most of a short word is a walk over a keyboard."""
+    return 8 <= len(plain) <= 20 and any(walk in plain for walk in _WALKS)
 
 
 def _is_shuffled(plain: str) -> bool:
@@ -173,6 +189,8 @@ def _chosen_by_chance(word: str) -> Look:
         return Look.LIKELY if _share_of_words(word) < 0.3 else Look.ORDINARY
     if _GROUPS.fullmatch(word):
         return Look.LIKELY if 2 * sum(map(_is_mixed, parts)) > len(parts) else Look.ORDINARY
+    if _FEW_GROUPS.fullmatch(word) and all(map(_is_mixed, parts)):
+        return Look.LIKELY
     if len(parts) > 1 and (core.isalpha() or not any(map(_is_strange, parts))):
         return Look.ORDINARY
     return _random_letters(core) if core.isalpha() else _mixed_all_along(core)
@@ -187,6 +205,7 @@ def _mixed_all_along(core: str) -> Look:
     is_short = len(core) >= 8 and rate >= _RATE_OF_SHORT and _share_of_words(core) == 0
     is_long = is_short or (len(core) >= _MIDDLE and rate >= _RATE_OF_CHANCE and _entropy(core) >= 3.0)
     is_longer = len(core) >= _LONG and rate >= 0.25 and _entropy(core) >= 3.5
+    is_longer = is_longer or (len(core) >= 12 and rate >= _RATE_OF_CHANCE and _share_of_words(core) <= 0.3)
     if (len(set(kinds)) >= 3 and is_long) or (len(set(kinds)) == 2 and is_longer):
         return Look.LIKELY
     return (

@@ -30,6 +30,14 @@ def _rules(text: str) -> set[str]:
         ("/proc/12/environ", "credential-file"),
         ("tool run zT7pQx9LmB3vKr8WnY2c", "random-word"),
         ("tool --code Summer2024", "hinted-secret"),
+        ("notify 'the password is K7mQ2vXa'", "named-secret"),
+        ("wget https://files.example/d/Hn3vXe8Jc5Qy1GtM6oFa/x", "random-word"),
+        ("boxctl up -ZkW9xv2Lq", "random-word"),
+        ("boxctl recover k3x9-mq72-vz8d", "random-word"),
+        ("boxctl --kennwort=sonnenblume", "foreign-secret"),
+        ("boxctl --hatch q7wNz3Rt", "random-word"),
+        ("boxctl restore legal winner thank year wave sausage worth useful legal winner thank yellow", "word-phrase"),
+        ("fetch --hdr YWRtaW46czNjcjN0cHc=", "encoded-secret"),
     ],
 )
 def test_verifier_finds_what_should_not_have_left(text: str, rule: str) -> None:

@@ -10,7 +10,18 @@ from agents.privacy.audit.word_looks import Look, look_of
 
 @pytest.mark.parametrize(
     "word",
-    ["Summer2024!", "Tr0ub4dor&3", "p4ssw0rd", "Pa$$w0rd", "Acme@2023", "letmein1", "qwertyuiop1", "x9$Kq!vT2#"],
+    [
+        "Summer2024!",
+        "Tr0ub4dor&3",
+        "p4ssw0rd",
+        "Pa$$w0rd",
+        "Acme@2023",
+        "letmein1",
+        "qwertyuiop1",
+        "x9$Kq!vT2#",
+        "Benjamin1987",
+        "1qaz@WSX3edc",
+    ],
 )
 def test_passwords_that_people_make_up_are_likely(word: str) -> None:
     """A word with a year and a sign, digits for letters, a walk over the keyboard."""

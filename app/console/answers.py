@@ -128,7 +128,7 @@ class ConsoleAnswers:
         )
         found = self._followed.symbols.find(wanted, _number(asked, "count", 50, MOST_ROWS))
         return {
-            "rows": [row.document() for row in found.rows],
+            "rows": [row.document(self._shown_name) for row in found.rows],
             "found": found.found,
             "of": found.of,
             "is_read": self._followed.is_read,
@@ -139,7 +139,7 @@ class ConsoleAnswers:
         shelved = self._shelved(symbol_id)
         row = self._row(shelved)
         callers = [{**one, "shown_name": self._shown_id(one["symbol_id"])} for one in row["callers"]]
-        return {"row": row | {"callers": callers}, "shown_name": shelved.shown_name}
+        return {"row": row | {"callers": callers}, "shown_name": self._shown_name(row["symbol"])}
 
     def _shelved(self, symbol_id: str) -> ShelvedRow:
         found = self._followed.symbols.get(symbol_id)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
 from app.kafka.records import Recorded
 
 MAX_ROWS: Final = 1_000_000
@@ -56,8 +57,6 @@ class ShelvedRow:
     """What a search needs of a row, and where the row lies. Texts to search in are in lower case."""
 
     symbol_id: str
-    name: str
-    shown_name: str
     is_kernel_space: bool
     evidence: str
     hits: int
@@ -68,12 +67,21 @@ class ShelvedRow:
     names: str
     places: "RowPlaces"
 
-    def document(self) -> dict[str, Any]:
-        """As the page shows it."""
+    @property
+    def name(self) -> str:
+        """The symbol, mangled; empty if it is not known. It stands in the id, so it is not kept a second time."""
+        try:
+            return parse_symbol_id(self.symbol_id).symbol or ""
+        except SymbolIdError:  # whoever may write the topic may write anything
+            return ""
+
+    def document(self, shown_name: Callable[[str], str]) -> dict[str, Any]:
+        """As the page shows it; `shown_name` makes a symbol readable."""
+        symbol = self.name
         return {
             "symbol_id": self.symbol_id,
-            "symbol": self.name,
-            "shown_name": self.shown_name,
+            "symbol": symbol,
+            "shown_name": shown_name(symbol),
             "module": self.places.module,
             "build_id": self.places.build_id or None,
             "is_kernel_space": self.is_kernel_space,
@@ -159,22 +167,17 @@ class SymbolShelf:
 
     def _shelved(self, record: Recorded, row: Mapping[str, Any], before: ShelvedRow | None) -> ShelvedRow:
         """The row; what other rows or the row before have, too, is the same object."""
-        symbol, symbol_id = row["symbol"], row["symbol_id"]
+        symbol_id, hits, confirmed_hits = row["symbol_id"], row["hits"], row["confirmed_hits"]
         if before is not None and before.symbol_id == symbol_id:
-            symbol_id, symbol, shown, names = before.symbol_id, before.name, before.shown_name, before.names
+            symbol_id, names = before.symbol_id, before.names
         else:
-            shown = self._shown_name(symbol)
-            shown = symbol if shown == symbol else shown
-            names = symbol_id.lower() if shown is symbol else f"{symbol_id}\n{shown}".lower()
-            names = names if symbol.lower() in names else f"{names}\n{symbol}".lower()
+            names = _names(symbol_id, row["symbol"], self._shown_name(row["symbol"]))
         return ShelvedRow(
             symbol_id=symbol_id,
-            name=symbol,
-            shown_name=shown,
             is_kernel_space=row["is_kernel_space"],
             evidence=sys.intern(row["evidence"]),
-            hits=row["hits"],
-            confirmed_hits=row["confirmed_hits"],
+            hits=hits,
+            confirmed_hits=hits if confirmed_hits == hits else confirmed_hits,
             last_seen_ns=row["last_seen_ns"],
             partition=record.partition,
             offset=record.offset,
@@ -193,3 +196,12 @@ class SymbolShelf:
             self._places = {row.places: row.places for row in self._rows.values()}
         self._places[places] = places
         return places
+
+
+def _names(symbol_id: str, symbol: str, shown_name: str) -> str:
+    """All names in lower case, each once: an id has the symbol in it, but for characters that it escapes."""
+    found = symbol_id.lower()
+    for name in (symbol.lower(), shown_name.lower()):
+        if name not in found:
+            found = f"{found}\n{name}"
+    return found

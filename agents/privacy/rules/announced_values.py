@@ -49,7 +49,7 @@ def _says_where(text: str, value: str) -> bool:
     """Whether a value names the place of the secret: an object with this id, another name inside of the value."""
     if value.startswith(_SAID_ELSEWHERE) or (value[:1] == "{" and _NAMED_INSIDE.search(value) is not None):
         return True
-    return len(value) <= _LONGEST_ID and f"id={value}" in text
+    return len(value) <= _LONGEST_ID and not looks_secret_word(value) and f",id={value}" in text
 
 
 _LONGEST_ID: Final = 32

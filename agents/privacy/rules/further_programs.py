@@ -236,7 +236,7 @@ FURTHER_PROGRAMS: Final[tuple[Program, ...]] = (
     ),
     Program("amttool govc ovftool esxcli", options(_E, "-p")),
     Program("mcrcon rcon rcon-cli", options(_E, "-p")),
-    Program("steamcmd steamcmd.sh", positions=_at(("+login", 1), ("+login", 2))),
+    Program("steamcmd steamcmd.sh", positions=_at(("+login", 1))),
     Program("srcds srcds_run srcds_linux", positions=_at(("+sv_setsteamaccount", 0))),
     Program("espota espota.py", options(_E, "-a")),
     Program("dig nsupdate host delv kdig knsupdate rndc", options(Form.LAST, "-y")),

@@ -83,7 +83,7 @@ def _behind_user(text: str, literals: list[ValueRange | None]) -> list[ValueRang
     behind = [literal for literal in literals[1:] if literal is not None]
     if len(literals) < 2 or not behind:
         return []
-    typed = [literal for literal in behind if is_typed(text[literal.start : literal.end])]
+    typed = [one for one in literals if one is not None and is_typed(text[one.start : one.end])]
     return typed or behind[:1]
 
 

@@ -89,9 +89,10 @@ def _is_id_of_key(text: str, key: str, mask: Mask) -> bool:
     if not letters.endswith("accesskey") or "secret" in letters:
         return False
     value = text[mask.start : mask.end]
-    return "secret" in text.lower() and not looks_secret(value) and _ACCOUNT.match(value) is not None
+    return _ACCOUNT.match(value) is not None and not looks_secret(value) and _SECRET_KEY.search(text) is not None
 
 
+_SECRET_KEY: Final = re.compile(r"(?i)secret[_\-]?(?:access[_\-]?)?key|access[_\-]?key[_\-]?secret")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.\-]{1,16}\Z")
 
 
@@ -147,7 +148,7 @@ def _assigned(text: str, start: int, name: Name, end: int) -> Mask | None:
             kind = _kind_in_context(text, start, key)
     if _ends_argument(text, start, end):
         return None
-    if joint == ":" and kind is KeyKind.KEY and _WORD.match(text[end : word_end(text, end, len(text))]) is not None:
+    if joint == ":" and kind is KeyKind.KEY and _is_name_of_thing(text, start, end):
         return None
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
@@ -161,8 +162,15 @@ def _assigned(text: str, start: int, name: Name, end: int) -> Mask | None:
     return announced_secret(text, bounds, key, kind, "option" if key.startswith("-") else "assignment")
 
 
-_WORD: Final = re.compile(r"[a-z]{1,12}[\"')]*\Z")
-"""A word, as in `GET token:count`."""
+def _is_name_of_thing(text: str, start: int, end: int) -> bool:
+    """Whether `token:count` is a name behind a command that reads, or a task: `credentials:show`."""
+    word = text[end : word_end(text, end, len(text))].rstrip("\"')")
+    before = text[max(0, start - 24) : start].split()[-1:]
+    return word in _TASKS or (word.isalpha() and word.islower() and bool(before) and before[0].lower() in _READERS)
+
+
+_TASKS: Final = word_set("show edit list create delete set get add remove rotate count")
+_READERS: Final = word_set("get keys del exists ttl type hget hgetall mget --pattern show list")
 
 
 def _ends_argument(text: str, start: int, end: int) -> bool:

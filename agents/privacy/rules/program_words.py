@@ -143,8 +143,7 @@ def _is_at(position: Position, state: ProgramState) -> bool:
 
 def _redact_position(position: Position, word: CommandWord, text: str, masks: list[Mask]) -> None:
     if not position.separator:
-        is_short_number = text.isdigit() and len(text) < _SHORTEST_PIN
-        if not is_short_number and text.partition("=")[0].lower() not in PLAIN_NAMES:
+        if text.partition("=")[0].lower() not in PLAIN_NAMES:
             _redact_value(Form.NEXT, word, text, 0, masks)
         return
     user, separator, secret = text.partition(position.separator)

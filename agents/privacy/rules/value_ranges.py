@@ -124,7 +124,7 @@ def _unquoted_end(
             end = _first_of(",]", text, start, limit)
     elif before in {"{", ","} and inside is None:
         end = _first_of("},", text, start, end)
-    if assigned and (another := _ANOTHER.search(text, start + 1, end)) is not None:
+    if assigned and text[key_start] != "-" and (another := _ANOTHER.search(text, start + 1, end)) is not None:
         end = another.start()
     return end
 
@@ -139,6 +139,9 @@ def _before_option(text: str, start: int, end: int) -> int:
     return option if option > start else end
 
 
+_SESSION: Final = re.compile(r"(?i)[\w.\-]*(?:sess|sid|auth|token|pass|key|secret|login)[\w.\-]*=")
+"""The name of a cookie that is a session whatever its value looks like."""
+
 _COOKIE: Final = re.compile(r"(?:(?:[Pp]ath|[Dd]omain|[Ee]xpires|[Mm]ax-[Aa]ge)=[^;]*|[\w.\-]+=([^;]*))(?:;\s*|\Z)")
 _SETTING: Final = re.compile(r"[a-z]{0,7}\Z|[0-9]{1,2}\Z|\[redacted\]\Z")
 """What a cookie holds that is no session: `theme=dark`; or a mask."""
@@ -149,8 +152,9 @@ def cookie_values(header: str) -> list[ValueRange]:
     found: list[ValueRange] = []
     position = 0
     while (pair := _COOKIE.match(header, position)) is not None and pair.end() > position:
+        is_session = _SESSION.match(header, position) is not None and pair.group(1) not in {"", "[redacted]", None}
         position = pair.end()
-        if pair.group(1) is not None and _SETTING.match(pair.group(1)) is None:
+        if pair.group(1) is not None and (is_session or _SETTING.match(pair.group(1)) is None):
             found.append(ValueRange(*pair.span(1)))
     return found if position == len(header) else [ValueRange(0, len(header))]
 

@@ -9,7 +9,7 @@ import click
 
 from app.commands import options
 from app.commands.ending import exits_with
-from app.evidence import signing
+from app.evidence import keys
 from app.evidence.archive import Archive
 from app.evidence.avro_container import Codec
 from app.files.folders import make_private
@@ -68,7 +68,7 @@ def command(
     """
     settings = load()
     with exits_with(NOT_RECORDED, DamagedError), Progress() as progress:
-        key = None if key_file is None else signing.load_private_key(key_file)
+        key = None if key_file is None else keys.load_private_key(key_file)
         plan = record.unfinished(folder)
         if plan is not None:
             echo(f"continuing the recording in {folder}", err=True)

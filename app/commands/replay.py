@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 
 import click
 from click.core import ParameterSource
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.commands.ending import exits_with
 from app.commands.options import FILE, FOLDER, POSITION_HELP, raw_choice, raw_events
-from app.evidence import signing
+from app.evidence import keys, time_stamps
+from app.evidence.signed_documents import Trust
 from app.kafka.records import DamagedError
 from app.operators.printing import print_answer
 from app.processes.garbage import collect_seldom
@@ -33,10 +33,19 @@ NOT_PROVED: Final = 1
 _PATH: Final = click.Path(path_type=Path)
 
 _VERIFIES: Final = frozenset(
-    {"manifest", "archive", "symbols", "public_key_file", "processes", "batch_records", "event_id"}
+    {
+        "manifest",
+        "archive",
+        "symbols",
+        "public_key_file",
+        "time_stamp_ca_file",
+        "processes",
+        "batch_records",
+        "event_id",
+    }
 )
 _COMPARES: Final = frozenset({"runs", "most"})
-_NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most", "event_id"})
+_NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "time_stamp_ca_file", "most", "event_id"})
 
 
 @click.command(name="replay", epilog=POSITION_HELP)
@@ -58,6 +67,12 @@ _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most", "
     "public_key_file",
     type=FILE,
     help="--verify: the manifest must be signed with the key of this public key (PEM).",
+)
+@click.option(
+    "--time-stamp-ca",
+    "time_stamp_ca_file",
+    type=FILE,
+    help="--verify: the signature must have a time-stamp of an authority under this root (PEM).",
 )
 @click.option(
     "--max", "most", type=click.IntRange(0), default=10, show_default=True, help="--diff: how many events to show."
@@ -89,6 +104,7 @@ def command(
     force: bool,
     key_file: Path | None,
     public_key_file: Path | None,
+    time_stamp_ca_file: Path | None,
     most: int,
     processes: int | None,
     batch_records: int,
@@ -103,6 +119,9 @@ def command(
 
     --event shows one event of a run, such as a row or an answer cites: its call, its raw record as Tetragon sent it,
     the digests of the span that both are in, and the policy. Only that span is made again. The raw record is private.
+
+    --sign puts a DSSE envelope with an in-toto statement beside the manifest, which other tools verify, and a query
+    for a time-stamp of its signature. Send manifest.tsq to an authority (RFC 3161) and keep the answer as manifest.tsr.
 
     The same events under the same configuration give the same bytes: from the topic and from an archive, in any number
     of processes, and in batches of any size.
@@ -145,18 +164,21 @@ def command(
             answer = _diff(*runs, most, progress)
         elif manifest is not None:
             _refuse_others(context, "--verify", lambda name: name in _VERIFIES)
-            public_key = None if public_key_file is None else signing.load_public_key(public_key_file)
+            trust = Trust(
+                None if public_key_file is None else keys.load_public_key(public_key_file),
+                () if time_stamp_ca_file is None else time_stamps.load_roots(time_stamp_ca_file),
+            )
             if event_id is None:
-                answer = _verify(manifest, request, public_key, progress)
+                answer = _verify(manifest, request, trust, progress)
             else:
-                shown = show_event(manifest, event_id, request, progress, public_key=public_key)
+                shown = show_event(manifest, event_id, request, progress, trust=trust)
                 answer = _Printed(shown.document(), shown.lines(), shown.is_proved)
         else:
             _refuse_others(context, "--out", lambda name: name not in _NOT_MAKING)
             if force and topic is None:
                 raise click.UsageError("--force is for --to-topic")
             assert out is not None
-            key = None if key_file is None else signing.load_private_key(key_file)
+            key = None if key_file is None else keys.load_private_key(key_file)
             answer = _make(request, RunOutput(folder=out, topic=topic, force=force, key=key), progress)
     print_answer(answer.document, answer.lines, as_json=as_json)
     context.exit(0 if answer.right else NOT_PROVED)
@@ -226,10 +248,8 @@ def _published_lines(published: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _verify(
-    manifest: Path, request: ReplayRequest, public_key: Ed25519PublicKey | None, progress: Progress
-) -> _Printed:
-    verdict = verify(manifest, request, progress, public_key=public_key)
+def _verify(manifest: Path, request: ReplayRequest, trust: Trust, progress: Progress) -> _Printed:
+    verdict = verify(manifest, request, progress, trust=trust)
     return _Printed(verdict.document(), _verdict_lines(manifest, verdict), verdict.proved)
 
 
@@ -238,9 +258,10 @@ def _verdict_lines(path: Path, verdict: RunVerdict) -> Iterator[str]:
     if not verdict.proved:
         yield f"{path}: NOT PROVED"
         return
-    signer = verdict.facts.get("signed_by")
+    signer, before = verdict.facts.get("signed_by"), verdict.facts.get("signed_before")
     records = verdict.facts["books"]["records"]
-    yield f"{path}: proved, {records:,} raw events give the same bytes" + (f", signed by {signer}" if signer else "")
+    by = (f", signed by {signer}" if signer else "") + (f", before {before}" if before else "")
+    yield f"{path}: proved, {records:,} raw events give the same bytes{by}"
 
 
 def _diff(left: Path, right: Path, most: int, progress: Progress) -> _Printed:

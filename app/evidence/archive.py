@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.evidence import documents, signing
+from app.evidence import attestation, documents
+from app.evidence.attestation import SignatureError
 from app.evidence.avro_container import Codec
 from app.evidence.digests import Chain
 from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFile, RecordFileWriter, Span
-from app.evidence.signing import SignatureError
 from app.evidence.span_files import lines_digest
 from app.evidence.typed_fields import typed, what_is_wrong
 from app.kafka.records import OffsetRange, Recorded
@@ -32,7 +32,7 @@ FORMAT: Final = 1
 
 INPUT_DOMAIN: Final = "callstream input 1"
 
-_AROUND_CONTENTS: Final = frozenset({"kind", "format", documents.DIGEST, documents.SIGNATURE})
+_AROUND_CONTENTS: Final = frozenset({"kind", "format", documents.DIGEST})
 _FILE_NAME: Final = re.compile(r"[a-z]{1,16}-[0-9]{5,10}")
 """As `file_name` makes it: a name of another form could lead out of the folder."""
 
@@ -153,9 +153,10 @@ class Archive:
         document = documents.read(path)
         self.digest: str = document[documents.DIGEST]
         try:
-            self.signed_by = signing.check(document, None)
+            signature = attestation.check(path, documents.encode(document), None)
         except SignatureError as error:
             raise DocumentError(f"{path}: {error}") from None
+        self.is_signed = signature is not None
         try:
             self.contents = Contents.of_document(document)
         except (KeyError, ValueError) as error:

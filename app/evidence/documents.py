@@ -2,7 +2,7 @@
 
 Each value has exactly one text: keys sorted, no white space, UTF-8, one newline at the end. So after a change of any
 bit, a document is not in this form or does not match its digest. Numbers are integers, because a float has several
-texts. The field `digest` covers all fields but itself and `signature`; the signature covers the same bytes.
+texts. The field `digest` covers all fields but itself. A signature stands beside the document (attestation.py).
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from app.operators.errors import OperatorError
 from app.operators.regular_files import read_regular
 
 DIGEST: Final = "digest"
-SIGNATURE: Final = "signature"
 
 MAX_DOCUMENT_BYTES: Final = 64 << 20
 """Above any document of ours: a manifest has some kilobytes, and some hundred bytes for each symbol index."""
@@ -57,8 +56,8 @@ def canonical_text(value: Any) -> str:
 
 
 def covered_bytes(document: Mapping[str, Any]) -> bytes:
-    """The bytes that a document's digest and signature cover."""
-    return canonical_text({name: document[name] for name in document if name not in {DIGEST, SIGNATURE}}).encode()
+    """The bytes that a document's digest covers."""
+    return canonical_text({name: document[name] for name in document if name != DIGEST}).encode()
 
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,18 +95,26 @@ def read_unproved(path: Path) -> dict[str, Any]:
         content = read_regular(path, MAX_DOCUMENT_BYTES)
     except OSError as error:
         raise DocumentError(f"{path}: {error.strerror or error}") from None
+    return of_bytes(content, str(path))
+
+
+def of_bytes(content: bytes, name: str) -> dict[str, Any]:
+    """A document out of the bytes of its file, whose digest may be wrong; `name` is for the message.
+
+    Raises DocumentError.
+    """
     try:
         document = json.loads(content)
         expected = encode(document) if isinstance(document, dict) else b""
     except UnicodeError:
-        raise DocumentError(f"{path}: is not UTF-8: it was changed, or is not one of ours") from None
+        raise DocumentError(f"{name}: is not UTF-8: it was changed, or is not one of ours") from None
     except json.JSONDecodeError as error:
-        raise DocumentError(f"{path}: is not JSON at byte {_byte_at(content, error.pos)}: {error.msg}") from None
+        raise DocumentError(f"{name}: is not JSON at byte {_byte_at(content, error.pos)}: {error.msg}") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise DocumentError(f"{path}: is not one of our documents: {error}") from None
+        raise DocumentError(f"{name}: is not one of our documents: {error}") from None
     if expected != content:
         where = next((i for i, (a, b) in enumerate(zip(content, expected, strict=False)) if a != b), len(expected))
-        raise DocumentError(f"{path}: is not in canonical form from byte {where} on: it was changed")
+        raise DocumentError(f"{name}: is not in canonical form from byte {where} on: it was changed")
     assert isinstance(document, dict)
     return document
 

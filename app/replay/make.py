@@ -16,9 +16,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.evidence import documents, signing
+from app.evidence import documents
 from app.evidence.archive import input_chain
 from app.evidence.configuration import Configuration, configuration_of, program, write_texts
+from app.evidence.runtime_trace import archive_host, runtime_trace, topic_host
+from app.evidence.signed_documents import write_signed
 from app.files.folders import make_private
 from app.kafka.client import partition_count
 from app.kafka.registry import SchemaRegistry
@@ -116,9 +118,12 @@ def make(request: ReplayRequest, output: RunOutput, progress: Progress) -> MadeR
         opened = RunInput(source=source, origin=origin, published=published, report=count.at)
         replayed, manifest = _write(request, opened, output, verdict)
         document = documents.sealed(manifest.document())
-        if output.key is not None:
-            document = signing.signed(document, output.key)
-        documents.write(output.folder / MANIFEST_FILE, document)
+        write_signed(
+            output.folder / MANIFEST_FILE,
+            document,
+            output.key,
+            lambda content: _statement(content, str(document[documents.DIGEST]), manifest),
+        )
         if published is not None and replayed.compared is not None:
             check.report(replayed.compared, replayed.configuration, verdict)
             verdict.first_event = check.differing_event(replayed.compared.copies, published, replayed.request, source)
@@ -195,6 +200,26 @@ def _replay(
         checked = replace(output, open_witness=checks.witness())
         result = engine.run(request, source, checked, opened.report, divide=False)
         return Replayed(request, opened, configuration, result, checks.conclude(result))
+
+
+def _statement(content: bytes, digest: str, manifest: Manifest) -> bytes:
+    """What is signed of a run: what decided, and digests of input and output, by partition."""
+    deciding, origin = manifest.configuration, manifest.origin
+    partitions = (
+        {
+            "partition": given.partition,
+            "firstOffset": given.first,
+            "nextOffset": given.next,
+            "records": given.records,
+            "rawDigest": given.chain,
+            "callsDigest": made.calls,
+        }
+        for given, made in zip(manifest.input, manifest.output, strict=True)
+    )
+    host = topic_host(origin.cluster, origin.topic) if origin.archive is None else archive_host(origin.archive)
+    others = {"symbols": deciding.symbols, "policyHooks": deciding.policy_hooks}
+    about = (MANIFEST_FILE, content, digest)
+    return runtime_trace(about, host, partitions, policy=deciding.policy, deciding=others)
 
 
 def _manifest(replayed: Replayed, parts: Sequence[OutputPart], topic: str | None = None) -> Manifest:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from app.evidence.configuration import POLICY_FILE
 from app.evidence.documents import DocumentError
+from app.evidence.signed_documents import NOBODY, Trust
 from app.evidence.span_lines import SpanLine, read_lines
 from app.kafka.records import DamagedError, Recorded
 from app.operators.times import time_text
@@ -112,14 +112,14 @@ def show_event(
     request: ReplayRequest,
     progress: Progress,
     *,
-    public_key: Ed25519PublicKey | None = None,
+    trust: Trust = NOBODY,
 ) -> ShownEvent:
     """Show an event of the run whose manifest, or whose folder, is at `path`.
 
     Raises ReplayError where something that it needs is not at hand, and what reaching Kafka raises.
     """
     shown = ShownEvent(event_id=event_id, verdict=RunVerdict())
-    run = open_run(path, request, public_key, shown.verdict)
+    run = open_run(path, request, trust, shown.verdict)
     if run is None:
         return shown
     if run.manifest.output_topic is not None:

@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, Step, StepResult
+from agents.privacy.stage import MASKED_WHOLE_TALLY
 from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.record_file import RECORDS_DOMAIN, columns_of
 from app.evidence.results import OutputDigest, columns_of_result, dead_letter_line, domain_of, without_schema_headers
@@ -154,7 +155,9 @@ class Pipeline:
         span.dead_letters += result.dead_letters
         self.books.not_calls.update(result.skipped)
         self.books.dead_letters.update(f"{one.stage}/{one.reason}" for one in result.dead_letters)
-        self.books.inside.update({f"{name}/{label}": count for (name, label), count in result.tally.items()})
+        # how many texts were masked whole follows from the redactions; and older runs do not have it
+        tallies = ((key, count) for key, count in result.tally.items() if key[0] != MASKED_WHOLE_TALLY)
+        self.books.inside.update({f"{name}/{label}": count for (name, label), count in tallies})
         if self._witness is not None:
             self._witness.saw(stage, records, result.dead_letters)
 

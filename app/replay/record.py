@@ -5,7 +5,7 @@ added to the topic since. It ends with `archive.json`. A folder holds one archiv
 earlier one finished, and reads the rest.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.evidence import documents, signing
+from app.evidence import documents
 from app.evidence.archive import (
     ARCHIVE_FILE,
     RECORDING_FILE,
@@ -32,6 +32,8 @@ from app.evidence.avro_container import Codec
 from app.evidence.configuration import DISTRIBUTION
 from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFileWriter, Span, check_stored
+from app.evidence.runtime_trace import runtime_trace, topic_host
+from app.evidence.signed_documents import write_signed
 from app.evidence.typed_fields import typed
 from app.files.folders import make_private
 from app.kafka.records import DamagedError, OffsetRange, Recorded
@@ -117,13 +119,30 @@ def record(
             raise FolderUnusableError(f"{folder}: another recording was begun in it; record into another folder")
         if reader.cluster() != plan.cluster:
             raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
-        document = documents.sealed(_recorded(_Recording(settings, folder, plan, reader, report), plan).document())
-        documents.write(folder / ARCHIVE_FILE, document if key is None else signing.signed(document, key))
+        contents = _recorded(_Recording(settings, folder, plan, reader, report), plan)
+        document = documents.sealed(contents.document())
+        write_signed(folder / ARCHIVE_FILE, document, key, lambda content: _statement(content, document, contents))
         with suppress(OSError):  # the archive is finished, also if its plan stays beside it
             (folder / RECORDING_FILE).unlink()
             for left in folder.glob("*.partial"):
                 left.unlink()
     return Archive(folder)
+
+
+def _statement(content: bytes, document: Mapping[str, Any], contents: Contents) -> bytes:
+    """What is signed of an archive: its digests, by partition."""
+    partitions = (
+        {
+            "partition": part.range.partition,
+            "firstOffset": part.range.first,
+            "nextOffset": part.range.next,
+            "records": part.file.records,
+            "rawDigest": part.file.chain,
+        }
+        for part in contents.raw
+    )
+    about = (ARCHIVE_FILE, content, str(document[documents.DIGEST]))
+    return runtime_trace(about, topic_host(contents.cluster, contents.topic), partitions)
 
 
 def _recorded(recording: "_Recording", plan: Plan) -> Contents:

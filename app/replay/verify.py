@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from app.evidence import documents, signing
+from app.evidence import documents
+from app.evidence.attestation import SignatureError
 from app.evidence.configuration import (
     HOOKS_FILE,
     POLICY_FILE,
@@ -27,6 +26,7 @@ from app.evidence.configuration import (
     with_texts_of,
 )
 from app.evidence.documents import DocumentError, differences
+from app.evidence.signed_documents import NOBODY, Trust, check_signature
 from app.evidence.span_files import damaged
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
 from app.evidence.written_schema import said_the_same, schema_text_in, text_digest
@@ -57,17 +57,15 @@ UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, OSError, ValueError)
 """What loading a configuration raises, besides SymbolStoreError."""
 
 
-def verify(
-    path: Path, request: ReplayRequest, progress: Progress, *, public_key: Ed25519PublicKey | None = None
-) -> RunVerdict:
+def verify(path: Path, request: ReplayRequest, progress: Progress, *, trust: Trust = NOBODY) -> RunVerdict:
     """Verify the run whose manifest, or whose folder, is at `path`.
 
-    The manifest says what to replay; the request's `archive`, if any, stands for the run's own input. With a
-    `public_key` the manifest must be signed with it. Raises ReplayError, also where something that it needs is not at
-    hand, and what reaching Kafka and the registry raises.
+    The manifest says what to replay; the request's `archive`, if any, stands for the run's own input. `trust` says
+    whose signature and time-stamp the manifest must have. Raises ReplayError, also where something that it needs is
+    not at hand, and what reaching Kafka and the registry raises.
     """
     verdict = RunVerdict()
-    opened = open_run(path, request, public_key, verdict)
+    opened = open_run(path, request, trust, verdict)
     if opened is not None:
         counted = progress.count("records replayed")
         with ExitStack() as stack:
@@ -109,16 +107,14 @@ class OpenedRun:
         return now
 
 
-def open_run(
-    path: Path, request: ReplayRequest, public_key: Ed25519PublicKey | None, verdict: RunVerdict
-) -> OpenedRun | None:
+def open_run(path: Path, request: ReplayRequest, trust: Trust, verdict: RunVerdict) -> OpenedRun | None:
     """The run whose manifest, or whose folder, is at `path`; None where the manifest cannot be read.
 
     Raises ReplayError where the manifest, or something that it names, is not at hand.
     """
     path = path / MANIFEST_FILE if path.is_dir() else path
     find_manifest(path)
-    manifest = _read(path, public_key, verdict)
+    manifest = _read(path, trust, verdict)
     if manifest is None:
         return None
     folder, snapshot = path.parent, manifest.configuration.symbols
@@ -157,7 +153,7 @@ def _in_words_of_today(manifest: Manifest) -> Manifest:
     return replace(manifest, configuration=replace(then, schemas={**then.schemas, **now}))
 
 
-def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) -> Manifest | None:
+def _read(path: Path, trust: Trust, verdict: RunVerdict) -> Manifest | None:
     """Read the manifest, even a changed one if it is still readable: the replay then shows what was changed."""
     try:
         document = documents.read_unproved(path)
@@ -168,15 +164,28 @@ def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) 
     if document.get(documents.DIGEST) != documents.sealed(document)[documents.DIGEST]:
         verdict.find("manifest", f"{path}: its content does not match its digest: it was changed")
     try:
-        signer = signing.check(document, public_key)
-    except signing.SignatureError as error:
+        _check_signature(path, document, trust, verdict)
+    except SignatureError as error:
         verdict.find("manifest", f"{path} {error}")
-    else:
-        verdict.facts["signed_by"] = signer
-        if signer is not None and public_key is None:
-            verdict.notes.append(f"says that it is signed with key {signer}; --public-key proves whose that is")
     verdict.facts["manifest"] = document.get(documents.DIGEST)
     return manifest
+
+
+def _check_signature(path: Path, document: Mapping[str, Any], trust: Trust, verdict: RunVerdict) -> None:
+    """Check signature and time-stamp, as far as somebody said whom to trust. Raises SignatureError."""
+    verdict.facts["signed_by"] = verdict.facts["signed_before"] = None
+    found = check_signature(path, document, trust)
+    if found is None:
+        return
+    if found.is_proved:
+        verdict.facts["signed_by"] = trust.public_key.public_bytes_raw().hex() if trust.public_key else None
+    else:
+        verdict.notes.append("has a signature, which nobody checked: --public-key does")
+    stamp = found.time_stamp
+    if stamp is not None and stamp.is_proved:
+        verdict.facts["signed_before"] = str(stamp)
+    elif stamp is not None:
+        verdict.notes.append(f"has a time-stamp of {stamp}, which nobody checked: --time-stamp-ca does")
 
 
 class _Verification:

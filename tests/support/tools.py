@@ -6,7 +6,7 @@ folder of the user, by version, so that every checkout finds them:
 
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.
 - `kubernetes-schemas` and `crds` are the schemas of Kubernetes and of the custom resources that the chart makes.
-- `compose-check` is our own small program around Compose's library.
+- `compose-check` is our own small program around Compose's library, and `dsse-check` one around a DSSE library.
 - `asyncapi-check` is our own small program around AsyncAPI's parser; npm fetches what its lock file pins.
 - `promtool` and `prometheus` are taken out of Debian's package, so no service is installed.
 - All others are packages of the system, installed by apt where this user may.
@@ -59,6 +59,7 @@ PACKAGES: Final[Mapping[str, str]] = {
 
 
 COMPOSE_CHECK: Final = Path(__file__).resolve().parent / "compose_check"
+DSSE_CHECK: Final = Path(__file__).resolve().parent / "dsse_check"
 ASYNCAPI_CHECK: Final = Path(__file__).resolve().parent / "asyncapi_check"
 
 
@@ -90,12 +91,18 @@ def crds() -> Path | None:
 
 def compose_check() -> Path | None:
     """The program of tests/support/compose_check, as its sources are now; None if it is not built."""
-    return _there(folder() / f"compose-check-{_digest_of_compose_check()}" / "composecheck")
+    return _there(_built_go(COMPOSE_CHECK) / "program")
 
 
-def _digest_of_compose_check() -> str:
-    content = b"".join((COMPOSE_CHECK / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
-    return hashlib.sha256(content).hexdigest()[:12]
+def dsse_check() -> Path | None:
+    """The program of tests/support/dsse_check, as its sources are now; None if it is not built."""
+    return _there(_built_go(DSSE_CHECK) / "program")
+
+
+def _built_go(source: Path) -> Path:
+    """The folder of a Go program that is built of these sources."""
+    content = b"".join((source / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+    return folder() / f"{source.name.replace('_', '-')}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def asyncapi_check() -> Path | None:
@@ -188,12 +195,12 @@ def _install_crds() -> None:
     _kept(folder() / f"crds-{name}", fetch)
 
 
-def _install_compose_check() -> None:
+def _install_go_program(source: Path) -> None:
     def build(made: Path) -> None:
-        go = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o", made / "composecheck", ".")
-        _run(*go, cwd=COMPOSE_CHECK, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="-mod=readonly -buildvcs=false")
+        go = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o", made / "program", ".")
+        _run(*go, cwd=source, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="-mod=readonly -buildvcs=false")
 
-    _kept(folder() / f"compose-check-{_digest_of_compose_check()}", build)
+    _kept(_built_go(source), build)
 
 
 def _install_asyncapi_check() -> None:
@@ -228,7 +235,8 @@ _OWN: Final[Mapping[str, tuple[Callable[[], Path | None], Callable[[], None]]]] 
     "helm": (helm, _install_helm),
     "kubernetes-schemas": (kubernetes_schemas, _install_kubernetes_schemas),
     "crds": (crds, _install_crds),
-    "compose-check": (compose_check, _install_compose_check),
+    "compose-check": (compose_check, partial(_install_go_program, COMPOSE_CHECK)),
+    "dsse-check": (dsse_check, partial(_install_go_program, DSSE_CHECK)),
     "asyncapi-check": (asyncapi_check, _install_asyncapi_check),
     "promtool": (promtool, partial(_install_of_prometheus, "promtool")),
     "prometheus": (prometheus, partial(_install_of_prometheus, "prometheus")),

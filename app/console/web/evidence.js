@@ -1,4 +1,5 @@
-// Reads documents of evidence as they stand in their files, and checks digest and signature over the very bytes.
+// Reads documents of evidence as they stand in their files, and checks digest and signature over the very bytes. The
+// signature stands in a file of its own: a DSSE envelope around an in-toto statement about the document.
 //
 // The form is canonical: keys sorted, no white space, whole numbers. What is in another form is no document of ours, so
 // the text that the digest covers is cut out of the file and not made again: no number can be rounded on the way.
@@ -82,9 +83,9 @@ export function membersOf(text) {
   return members;
 }
 
-// The bytes that digest and signature cover: all members but these two.
+// The bytes that the digest covers: all members but itself.
 function covered(members) {
-  const raw = [...members].filter(([name]) => name !== "digest" && name !== "signature").map(([, member]) => member.raw);
+  const raw = [...members].filter(([name]) => name !== "digest").map(([, member]) => member.raw);
   return new TextEncoder().encode(`{${raw.join(",")}}`);
 }
 
@@ -93,8 +94,34 @@ function hex(bytes) {
 }
 
 function bytesOf(text) {
-  if (typeof text !== "string" || !/^([0-9a-f]{2})*$/.test(text)) throw new EvidenceError("The signature is none.");
-  return new Uint8Array((text.match(/../g) || []).map((one) => parseInt(one, 16)));
+  try {
+    return Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  } catch {
+    throw new EvidenceError("The envelope is none: what it holds is not base64.");
+  }
+}
+
+// The envelope in a file: {payload, type, signature, subject}; subject is the digest of the document it speaks of.
+export function envelopeOf(text) {
+  try {
+    const { payload, payloadType: type, signatures: [{ sig }] } = JSON.parse(text);
+    const bytes = bytesOf(payload);
+    const subject = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)).subject[0].digest.sha256;
+    return { payload: bytes, type, signature: bytesOf(sig), subject };
+  } catch (error) {
+    if (error instanceof EvidenceError) throw error;
+    throw new EvidenceError("The envelope is none, or speaks of no document.");
+  }
+}
+
+// What an envelope's signature covers, as DSSE has it: type and payload, each behind its length.
+function signedBytes({ type, payload }) {
+  const name = new TextEncoder().encode(type);
+  const head = new TextEncoder().encode(`DSSEv1 ${name.length} ${type} ${payload.length} `);
+  const all = new Uint8Array(head.length + payload.length);
+  all.set(head);
+  all.set(payload, head.length);
+  return all;
 }
 
 // The public key in a PEM file, as openssl pkey -pubout writes it.
@@ -103,25 +130,25 @@ export async function publicKey(text) {
   if (!found) throw new EvidenceError("The key file holds no public key in PEM form. A private key does not belong here.");
   const der = Uint8Array.from(atob(found[1].replace(/\s/g, "")), (one) => one.charCodeAt(0));
   try {
-    const key = await crypto.subtle.importKey("spki", der, { name: "Ed25519" }, true, ["verify"]);
-    return { key, raw: hex(await crypto.subtle.exportKey("raw", key)) };
+    const key = await crypto.subtle.importKey("spki", der, { name: "Ed25519" }, false, ["verify"]);
+    return key;
   } catch {
     throw new EvidenceError("The key file holds no Ed25519 key, or this browser does not know such keys.");
   }
 }
 
-// What can be said of a document, as {isIntact, digest, signature: "none" | "valid" | "wrong" | "other key" | "unchecked", members}.
-export async function check(text, key) {
+// What can be said of a document, as {isIntact, digest, signature: "none" | "valid" | "wrong" | "other document" | "unchecked", members}.
+export async function check(text, key, envelope) {
   if (!globalThis.crypto?.subtle) throw new EvidenceError("This browser checks signatures on pages from https or from this computer only. Open the console there.");
   const members = membersOf(text);
-  const bytes = covered(members);
-  const digest = hex(await crypto.subtle.digest("SHA-256", bytes));
-  const signed = members.get("signature")?.value;
-  let signature = signed ? "unchecked" : "none";
-  if (signed && key) {
-    if (signed.algorithm !== "Ed25519") signature = "wrong";
-    else if (signed.public_key !== key.raw) signature = "other key";
-    else signature = (await crypto.subtle.verify({ name: "Ed25519" }, key.key, bytesOf(signed.value), bytes)) ? "valid" : "wrong";
+  const digest = hex(await crypto.subtle.digest("SHA-256", covered(members)));
+  const isIntact = members.get("digest")?.value === digest;
+  let signature = "none";
+  if (envelope) {
+    const content = hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+    if (envelope.subject !== content) signature = "other document";
+    else if (!key) signature = "unchecked";
+    else signature = (await crypto.subtle.verify({ name: "Ed25519" }, key, envelope.signature, signedBytes(envelope))) ? "valid" : "wrong";
   }
-  return { isIntact: members.get("digest")?.value === digest, digest, signature, members };
+  return { isIntact, digest, signature, members };
 }

@@ -2,19 +2,20 @@
 
 import { ask } from "../api.js";
 import { command, el, facts, fill, note, number, speak, table, when, word } from "../dom.js";
-import { check, EvidenceError, publicKey } from "../evidence.js";
+import { check, envelopeOf, EvidenceError, publicKey } from "../evidence.js";
 
 export const title = "Audit";
 
 export async function show(root, parameters, context) {
   const answer = el("div", {});
   const found = el("div", {});
-  const files = { manifest: null, key: null };
+  const files = { manifest: null, envelope: null, key: null };
   const run = async () => {
     if (!files.manifest) return;
     try {
       const key = files.key ? await publicKey(files.key) : null;
-      fill(answer, said(await check(files.manifest, key), Boolean(key)));
+      const envelope = files.envelope ? envelopeOf(files.envelope) : null;
+      fill(answer, said(await check(files.manifest, key, envelope), Boolean(key)));
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error;
       fill(answer, note("bad", el("p", { class: "verdict bad large" }, "✗ Not proved"), error.message));
@@ -25,7 +26,8 @@ export async function show(root, parameters, context) {
     for (const file of list) {
       const text = await file.text();
       if (text.includes("-----BEGIN")) files.key = text;
-      else files.manifest = text;
+      else if (text.includes('"payloadType"')) files.envelope = text;
+      else [files.manifest, files.envelope] = [text, list.length > 1 ? files.envelope : null];
     }
     await run();
   };
@@ -50,9 +52,10 @@ export async function show(root, parameters, context) {
     el("h1", {}, "Audit"),
     el("p", {}, "Check the manifest of a run against its own digest and against a key. It happens in this browser: the files are sent nowhere."),
     el("div", { class: "drop", on: drop },
-      el("p", {}, "Drop a manifest and a public key here, or choose them:"),
+      el("p", {}, "Drop a manifest, its signature and a public key here, or choose them:"),
       el("div", { class: "bar" },
         el("label", {}, "Manifest (manifest.json)", el("input", { type: "file", accept: ".json", on: { change: (event) => take(event.target.files) } })),
+        el("label", {}, "Signature (manifest.dsse.json)", el("input", { type: "file", accept: ".json", on: { change: (event) => take(event.target.files) } })),
         el("label", {}, "Public key (PEM)", el("input", { type: "file", on: { change: (event) => take(event.target.files) } })))),
     answer,
     el("h2", {}, "Find an event"),
@@ -63,16 +66,15 @@ export async function show(root, parameters, context) {
 
 function said({ isIntact, digest, signature, members }, hasKey) {
   const value = (name) => members.get(name)?.value;
-  const signedBy = value("signature")?.public_key;
-  const isGood = isIntact && signature !== "wrong" && signature !== "other key";
+  const isGood = isIntact && signature !== "wrong" && signature !== "other document";
   const lines = [
     isIntact ? "The document is as it was sealed: its digest matches its content." : "The document was changed: its digest does not match its content.",
     {
-      none: hasKey ? "It is not signed, so the key proves nothing." : "It is not signed: anybody could have made it.",
+      none: hasKey ? "Without its signature the key proves nothing: add manifest.dsse.json." : "Without a signature anybody could have made it: add manifest.dsse.json.",
       unchecked: "It is signed. To know by whom, add the signer's public key, which you have from elsewhere.",
       valid: "The signature is that of the key that you gave: whoever has its private key stands for every word of it.",
-      wrong: "The signature does not belong to this content.",
-      "other key": "It is signed with another key than the one that you gave.",
+      wrong: "The signature is not of the key that you gave, or was changed.",
+      "other document": "The signature is of another document, or the document was changed.",
     }[signature],
   ];
   const large = !isGood ? ["bad", "✗ Not proved"] : signature === "valid" ? ["good", "✓ Intact, and signed with this key"] : ["doubt", "? Intact, and nobody stands for it yet"];
@@ -86,7 +88,6 @@ function said({ isIntact, digest, signature, members }, hasKey) {
     facts(
       ["Kind", `${value("kind") ?? "unknown"}, format ${value("format") ?? "?"}`],
       ["Digest", el("span", { class: "name" }, digest)],
-      signedBy && ["Signed with", el("span", { class: "name" }, signedBy)],
       source && ["Made from", `${source.kind ?? ""} ${source.topic ?? ""}`],
       value("output") && ["Digest of its calls", el("span", { class: "name" }, value("output").calls)],
       value("program")?.version && ["Program", value("program").version]),

@@ -14,12 +14,13 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.__main__ import cli
-from app.evidence import documents, signing
+from app.evidence import attestation, documents
 from app.evidence.archive import Archive
+from app.evidence.attestation import SignatureError
 from app.evidence.configuration import configuration_of
 from app.evidence.digests import Columns
 from app.evidence.documents import DocumentError
-from app.evidence.signing import SignatureError
+from app.evidence.signed_documents import Trust, check_signature, write_signed
 from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare import check
 from app.replay.compare.check import PublishedResult
@@ -82,23 +83,30 @@ def test_a_flipped_bit_in_the_symbol_store_is_named(evidence: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["archive/archive.json", "run/manifest.json"])
 def test_any_flipped_bit_in_a_signature_is_named(evidence: Path, tmp_path: Path, name: str) -> None:
-    """Every bit of it, the case of its hex digits too: of an archive, and of a manifest."""
+    """Every bit of the envelope, of an archive and of a manifest."""
     key = Ed25519PrivateKey.generate()
     copy = shutil.copytree(evidence, tmp_path / "copy")
     path = copy / name
-    documents.write(path, signing.signed(documents.read(path), key))
-    content = path.read_bytes()
-    begin = content.index(b'"signature":')
-    end = content.index(b"}", begin)
-    for position in range(begin * 8, end * 8):
+    document = documents.read(path)
+    about = partial(_statement_about, path.name)
+    write_signed(path, document, key, about)
+    assert check_signature(path, document, Trust(key.public_key()))
+    envelope = attestation.envelope_path(path)
+    content = envelope.read_bytes()
+    for position in range(len(content) * 8):
         damaged = bytearray(content)
         damaged[position // 8] ^= 1 << position % 8
-        path.write_bytes(damaged)
-        with pytest.raises((DocumentError, SignatureError)):
-            signing.check(documents.read(path), None)
+        envelope.write_bytes(damaged)
+        with pytest.raises(SignatureError):
+            check_signature(path, document, Trust(key.public_key()))
     if path.parent.name == "archive":
+        envelope.write_bytes(content.replace(b"payload", b"paylord"))
         with pytest.raises(DocumentError, match=path.name):
             Archive(path.parent)
+
+
+def _statement_about(name: str, content: bytes) -> bytes:
+    return attestation.statement([attestation.subject(name, content)], "https://example.test/word/v1", {})
 
 
 def _flip(path: Path, content: bytes, chance: random.Random) -> None:

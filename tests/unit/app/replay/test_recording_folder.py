@@ -35,7 +35,7 @@ def test_an_archive_is_for_its_owner_only_also_in_a_folder_that_others_could_rea
 
 def test_an_archive_is_signed_when_it_appears(tmp_path: Path) -> None:
     """A death between archive and signature would leave one that can never be signed."""
-    assert ArchiveWriter().record(tmp_path).signed_by is not None
+    assert ArchiveWriter().record(tmp_path).is_signed
     with pytest.raises(FolderUnusableError, match="finished archive"):
         record.unfinished(tmp_path)
 

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from app.commands.ending import exits_with
 from app.commands.options import FILE, FOLDER, POSITION_HELP, raw_choice, raw_events
 from app.evidence import keys, time_stamps
-from app.evidence.signed_documents import Trust
+from app.evidence.signed_documents import TrustedSigner
 from app.kafka.records import DamagedError
 from app.operators.printing import print_answer
 from app.processes.garbage import collect_seldom
@@ -164,7 +164,7 @@ def command(
             answer = _diff(*runs, most, progress)
         elif manifest is not None:
             _refuse_others(context, "--verify", lambda name: name in _VERIFIES)
-            trust = Trust(
+            trust = TrustedSigner(
                 None if public_key_file is None else keys.load_public_key(public_key_file),
                 () if time_stamp_ca_file is None else time_stamps.load_roots(time_stamp_ca_file),
             )
@@ -248,7 +248,7 @@ def _published_lines(published: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _verify(manifest: Path, request: ReplayRequest, trust: Trust, progress: Progress) -> _Printed:
+def _verify(manifest: Path, request: ReplayRequest, trust: TrustedSigner, progress: Progress) -> _Printed:
     verdict = verify(manifest, request, progress, trust=trust)
     return _Printed(verdict.document(), _verdict_lines(manifest, verdict), verdict.proved)
 

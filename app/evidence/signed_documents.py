@@ -15,19 +15,19 @@ from app.files.replacing import replace_file
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustedSigner:
     """Whom somebody trusts: the key that must have signed, and the authorities that must have stamped the time."""
 
     public_key: Ed25519PublicKey | None = None
     time_stamp_roots: tuple[Certificate, ...] = ()
 
 
-NOBODY: Final = Trust()
+NOBODY: Final = TrustedSigner()
 """Whatever is signed and stamped is reported, and nothing is proved by it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class CheckedSignature:
     """What is known of a document's signature; `is_proved` if it is of the trusted key."""
 
     attestation: Attestation
@@ -50,7 +50,7 @@ def write_signed(
     replace_file(path, content)
 
 
-def check_signature(path: Path, document: Mapping[str, Any], trust: Trust) -> Signed | None:
+def check_signature(path: Path, document: Mapping[str, Any], trust: TrustedSigner) -> CheckedSignature | None:
     """Check what stands beside a document; None for a document that is not signed, and need not be.
 
     Raises SignatureError.
@@ -61,4 +61,4 @@ def check_signature(path: Path, document: Mapping[str, Any], trust: Trust) -> Si
             raise attestation.SignatureError("is not signed, so no time-stamp can speak of it")
         return None
     stamp = time_stamps.check(path, found.signature, trust.time_stamp_roots)
-    return Signed(found, trust.public_key is not None, stamp)
+    return CheckedSignature(found, trust.public_key is not None, stamp)

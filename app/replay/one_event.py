@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from app.evidence.configuration import POLICY_FILE
 from app.evidence.documents import DocumentError
-from app.evidence.signed_documents import NOBODY, Trust
+from app.evidence.signed_documents import NOBODY, TrustedSigner
 from app.evidence.span_lines import SpanLine, read_lines
 from app.kafka.records import DamagedError, Recorded
 from app.operators.times import time_text
@@ -112,7 +112,7 @@ def show_event(
     request: ReplayRequest,
     progress: Progress,
     *,
-    trust: Trust = NOBODY,
+    trust: TrustedSigner = NOBODY,
 ) -> ShownEvent:
     """Show an event of the run whose manifest, or whose folder, is at `path`.
 

@@ -26,7 +26,7 @@ from app.evidence.configuration import (
     with_texts_of,
 )
 from app.evidence.documents import DocumentError, differences
-from app.evidence.signed_documents import NOBODY, Trust, check_signature
+from app.evidence.signed_documents import NOBODY, TrustedSigner, check_signature
 from app.evidence.span_files import damaged
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
 from app.evidence.written_schema import said_the_same, schema_text_in, text_digest
@@ -57,7 +57,7 @@ UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, OSError, ValueError)
 """What loading a configuration raises, besides SymbolStoreError."""
 
 
-def verify(path: Path, request: ReplayRequest, progress: Progress, *, trust: Trust = NOBODY) -> RunVerdict:
+def verify(path: Path, request: ReplayRequest, progress: Progress, *, trust: TrustedSigner = NOBODY) -> RunVerdict:
     """Verify the run whose manifest, or whose folder, is at `path`.
 
     The manifest says what to replay; the request's `archive`, if any, stands for the run's own input. `trust` says
@@ -107,7 +107,7 @@ class OpenedRun:
         return now
 
 
-def open_run(path: Path, request: ReplayRequest, trust: Trust, verdict: RunVerdict) -> OpenedRun | None:
+def open_run(path: Path, request: ReplayRequest, trust: TrustedSigner, verdict: RunVerdict) -> OpenedRun | None:
     """The run whose manifest, or whose folder, is at `path`; None where the manifest cannot be read.
 
     Raises ReplayError where the manifest, or something that it names, is not at hand.
@@ -153,7 +153,7 @@ def _in_words_of_today(manifest: Manifest) -> Manifest:
     return replace(manifest, configuration=replace(then, schemas={**then.schemas, **now}))
 
 
-def _read(path: Path, trust: Trust, verdict: RunVerdict) -> Manifest | None:
+def _read(path: Path, trust: TrustedSigner, verdict: RunVerdict) -> Manifest | None:
     """Read the manifest, even a changed one if it is still readable: the replay then shows what was changed."""
     try:
         document = documents.read_unproved(path)
@@ -171,7 +171,7 @@ def _read(path: Path, trust: Trust, verdict: RunVerdict) -> Manifest | None:
     return manifest
 
 
-def _check_signature(path: Path, document: Mapping[str, Any], trust: Trust, verdict: RunVerdict) -> None:
+def _check_signature(path: Path, document: Mapping[str, Any], trust: TrustedSigner, verdict: RunVerdict) -> None:
     """Check signature and time-stamp, as far as somebody said whom to trust. Raises SignatureError."""
     verdict.facts["signed_by"] = verdict.facts["signed_before"] = None
     found = check_signature(path, document, trust)

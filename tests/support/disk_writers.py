@@ -18,7 +18,7 @@ from agents.symbols.lookup import Resolved
 from app.evidence import documents, span_lines
 from app.evidence.archive import ARCHIVE_FILE, Archive
 from app.evidence.avro_container import Codec
-from app.evidence.signed_documents import Trust, check_signature
+from app.evidence.signed_documents import TrustedSigner, check_signature
 from app.export.output import output
 from app.files.replacing import UncertainWriteError
 from app.ingest.chunk import Chunk
@@ -309,7 +309,7 @@ class RunWriter:
     @staticmethod
     def _prove(folder: Path) -> None:
         document = documents.read(folder / MANIFEST_FILE)
-        trust = Trust(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+        trust = TrustedSigner(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
         assert check_signature(folder / MANIFEST_FILE, document, trust)
         manifest = Manifest.of_document(document, "manifest")
         for part in manifest.output:

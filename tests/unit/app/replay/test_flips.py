@@ -20,7 +20,7 @@ from app.evidence.attestation import SignatureError
 from app.evidence.configuration import configuration_of
 from app.evidence.digests import Columns
 from app.evidence.documents import DocumentError
-from app.evidence.signed_documents import Trust, check_signature, write_signed
+from app.evidence.signed_documents import TrustedSigner, check_signature, write_signed
 from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare import check
 from app.replay.compare.check import PublishedResult
@@ -90,7 +90,7 @@ def test_any_flipped_bit_in_a_signature_is_named(evidence: Path, tmp_path: Path,
     document = documents.read(path)
     about = partial(_statement_about, path.name)
     write_signed(path, document, key, about)
-    assert check_signature(path, document, Trust(key.public_key()))
+    assert check_signature(path, document, TrustedSigner(key.public_key()))
     envelope = attestation.envelope_path(path)
     content = envelope.read_bytes()
     for position in range(len(content) * 8):
@@ -98,7 +98,7 @@ def test_any_flipped_bit_in_a_signature_is_named(evidence: Path, tmp_path: Path,
         damaged[position // 8] ^= 1 << position % 8
         envelope.write_bytes(damaged)
         with pytest.raises(SignatureError):
-            check_signature(path, document, Trust(key.public_key()))
+            check_signature(path, document, TrustedSigner(key.public_key()))
     if path.parent.name == "archive":
         envelope.write_bytes(content.replace(b"payload", b"paylord"))
         with pytest.raises(DocumentError, match=path.name):

@@ -10,7 +10,7 @@ import pytest
 
 from app.evidence import documents
 from app.evidence.documents import sealed
-from app.evidence.signed_documents import Trust
+from app.evidence.signed_documents import TrustedSigner
 from app.evidence.span_lines import read_lines
 from app.progress import Progress
 from app.replay import call_file
@@ -54,7 +54,7 @@ def some_call(folder: Path, partition: int = 1) -> dict[str, object]:
 def shown(folder: Path, event_id: str, settings: Settings | None = None) -> ShownEvent:
     """Show an event of the run."""
     request = ReplayRequest(settings=settings or Settings())
-    return show_event(folder / "run", event_id, request, Progress(), trust=Trust(KEY.public_key()))
+    return show_event(folder / "run", event_id, request, Progress(), trust=TrustedSigner(KEY.public_key()))
 
 
 def test_an_event_is_shown_with_all_that_it_rests_on(evidence: Path) -> None:

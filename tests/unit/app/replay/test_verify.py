@@ -14,7 +14,7 @@ from app.evidence import avro_container, documents
 from app.evidence.archive import Archive
 from app.evidence.attestation import envelope_path
 from app.evidence.documents import sealed
-from app.evidence.signed_documents import NOBODY, Trust
+from app.evidence.signed_documents import NOBODY, TrustedSigner
 from app.evidence.span_lines import SpanLine
 from app.progress import Progress
 from app.replay import call_file
@@ -49,7 +49,7 @@ def verdict_on(
         folder / "run" / MANIFEST_FILE,
         ReplayRequest(settings=settings or Settings()),
         Progress(),
-        trust=NOBODY if signed_by is None else Trust(signed_by.public_key()),
+        trust=NOBODY if signed_by is None else TrustedSigner(signed_by.public_key()),
     )
 
 

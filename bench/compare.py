@@ -1,51 +1,37 @@
-"""What the pure steps cost in two commits: `python -m bench.compare OLD NEW`.
+"""What an event costs in two commits: `python -m bench.compare OLD NEW`.
 
-Each commit's files are written to .cache/compare/COMMIT, and a virtual environment is made from its own
-requirements.lock, one for each lock file. Then one process of each commit runs bench/compare_steps.py of *this* tree
-over the same events, made by the generator of NEW. The two take turns, and each round changes who goes first, because
-the machine does other work as well. A ratio belongs to one round: NEW's CPU time by OLD's, measured one after the
-other. The table has the median of all rounds and the range that they lie in.
+Each commit is built as a wheel, with the packages of its own lock (bench/builds.py). First the pure steps: one process
+of each commit runs bench/compare_steps.py of *this* tree over the same events, made by the generator of NEW. Then the
+whole pipeline (bench/compare_pipeline.py). The two take turns, and each round changes who goes first, because the
+machine does other work as well. A ratio belongs to one round: NEW's CPU time by OLD's, measured one after the other.
+The table has the median of all rounds and the range that they lie in.
 
-Both must put out the same bytes. Where they differ, the table says so: a difference in cost may then be one in work.
+The pure steps of both must put out the same bytes. Where they differ, the table says so: a difference in cost may then
+be one in work.
 
 `--indexes FILE...` compares what the symbol indexes of files take to build instead.
 """
 
 import argparse
-import hashlib
 import json
-import os
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.builds import Build, build
+from bench.compare_pipeline import compare_pipelines
 from bench.figures import Row, Table, record, text_of
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-CACHE: Final = ROOT / ".cache" / "compare"
-PROGRAM: Final = ROOT / "bench" / "compare_steps.py"
+PROGRAM: Final = Path(__file__).resolve().with_name("compare_steps.py")
 ROUNDS: Final = 9
+PIPELINE_ROUNDS: Final = 3
 EVENTS: Final = 20_000
 
 _NOTE: Final = "ratio: new by old, of one round, median; least and most: its range over all rounds."
-
-_DONE: Final = ".made"
-"""Lies in a folder of the cache that is whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """A commit that can run: its files and the Python of its environment."""
-
-    commit: str
-    tree: Path
-    python: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +42,13 @@ class Measured:
     digests: dict[str, str]
 
 
-def build(name: str) -> Build:
-    """Make a commit ready to run. Raises CalledProcessError if there is no such commit, or its environment fails."""
-    commit = _output("git", "rev-parse", "--verify", f"{name}^{{commit}}").strip()
-    tree = CACHE / commit[:12]
-    if not (tree / _DONE).exists():
-        shutil.rmtree(tree, ignore_errors=True)
-        tree.mkdir(parents=True)
-        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-        subprocess.run(["tar", "-x", "-C", str(tree)], input=archive, check=True)
-        (tree / _DONE).touch()
-    lock = tree / "requirements.lock"
-    environment = CACHE / f"venv-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    if not (environment / _DONE).exists():
-        print(f"making the environment of {commit[:12]}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
-        (environment / _DONE).touch()
-    return Build(commit, tree, environment / "bin" / "python")
-
-
 class Contestant:
     """One commit's process, which measures once for each call."""
 
     def __init__(self, built: Build, *arguments: str) -> None:
         self._process = subprocess.Popen(
             _command(built, *arguments),
-            env=_environ(built),
-            cwd=built.tree,
+            env=built.environ(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -111,7 +75,7 @@ def compare_steps(old: Build, new: Build, *, events: int, rounds: int) -> Table:
     """What an event costs in the pure steps of both."""
     with tempfile.TemporaryDirectory(prefix="callstream-compare-") as folder:
         events_file = str(Path(folder) / "events")
-        subprocess.run([*_command(new, events_file), str(events)], env=_environ(new), cwd=new.tree, check=True)
+        subprocess.run([*_command(new, events_file), str(events)], env=new.environ(), check=True)
         pairs = measured(old, new, rounds, events_file)
     note = f"{_NOTE} CPU for one event."
     return table_of(
@@ -174,16 +138,7 @@ def _settings(old: Build, new: Build, rounds: int) -> dict[str, str | int]:
 
 
 def _command(built: Build, *arguments: str) -> list[str]:
-    return [str(built.python), str(PROGRAM), str(built.tree), *arguments]
-
-
-def _environ(built: Build) -> dict[str, str]:
-    """The commit's own files first. Strings hash the same in both, so that no dictionary is luckier than another."""
-    return {**os.environ, "PYTHONPATH": str(built.tree), "PYTHONHASHSEED": "0"}
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [str(built.python), str(PROGRAM), str(built.installed), *arguments]
 
 
 def main() -> None:
@@ -193,16 +148,20 @@ def main() -> None:
     parser.add_argument("new", help="another one")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--pipeline-rounds", type=int, default=PIPELINE_ROUNDS)
+    parser.add_argument("--rate", type=int, default=20_000, help="events a second, through the whole pipeline")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each pipeline is measured")
     parser.add_argument("--indexes", type=Path, nargs="+", metavar="FILE", help="files to index, instead of the steps")
     options = parser.parse_args()
     old, new = build(options.old), build(options.new)
     if options.indexes:
         files = [file.resolve() for file in options.indexes]
-        table = compare_indexes(old, new, files, rounds=options.rounds)
+        tables = [compare_indexes(old, new, files, rounds=options.rounds)]
     else:
-        table = compare_steps(old, new, events=options.events, rounds=options.rounds)
-    record("compare_indexes" if options.indexes else "compare", [table])
-    print(text_of(table))
+        tables = [compare_steps(old, new, events=options.events, rounds=options.rounds)]
+        tables += compare_pipelines(old, new, options.pipeline_rounds, rate_per_s=options.rate, seconds=options.seconds)
+    record("compare_indexes" if options.indexes else "compare", tables)
+    print("\n".join(text_of(table) for table in tables))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ from app.settings import from_env
 from bench.figures import cpu_seconds, resident_mbytes
 from tests.support.breakable_broker import BreakableBroker
 
+Program = tuple[Path, Mapping[str, str]]
+"""A Python that can import callstream, and what its environment needs beside the deployment's."""
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
@@ -36,21 +39,29 @@ class Deployment:
     environ: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        name: str,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        program: Program = (Path(sys.executable), {}),
+    ) -> subprocess.Popen[bytes]:
         """Start `callstream ARGUMENTS` under a name; standard output is a pipe, standard error a file of that name."""
+        python, own = program
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app", *arguments],
-                env={**self.environ, **(environ or {})},
+                [python, "-m", "app", *arguments],
+                env={**self.environ, **own, **(environ or {})},
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
         self.processes[name] = process
         return process
 
-    def run(self, *arguments: str) -> None:
+    def run(self, *arguments: str, program: Program = (Path(sys.executable), {})) -> None:
         """Run `callstream ARGUMENTS` to its end. Raises CalledProcessError."""
-        subprocess.run([sys.executable, "-m", "app", *arguments], env=self.environ, check=True, capture_output=True)
+        python, own = program
+        subprocess.run([python, "-m", "app", *arguments], env={**self.environ, **own}, check=True, capture_output=True)
 
     def stop(self, *names: str) -> None:
         """SIGTERM to some processes, all when none is named, and wait for them."""

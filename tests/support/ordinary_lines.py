@@ -36,14 +36,6 @@ _PROGRAM: Final = re.compile(r"[a-z0-9./_][\w./+\-]*\Z")
 _KEYWORDS: Final = frozenset(
     "if then else elif fi for do done while case esac return exit set local true false break shift export".split()  # noqa: SIM905 - a list of words reads as text
 )
-EXAMPLES: Final = {
-    "_FONT": (r"\fB", "fB"),
-    "_ESCAPED": (r"\-", "-"),
-    "_PROMPT": ("$ ls", "ls"),
-    "_EXEC": ("ExecStart=/bin/true", "Type=simple"),
-    "_PROGRAM": ("ls", "-l"),
-}
-"""By pattern: a line that it matches, and a similar one that it passes over."""
 
 
 class OrdinaryLine(NamedTuple):

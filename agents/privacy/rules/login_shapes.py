@@ -1,8 +1,8 @@
 """Secrets that the shape of a login gives away, beside a program that nobody knows.
 
-Four shapes: `user:secret` as the value of a login option; `domain/user:secret`; `-p secret` beside an option that names
-a user; and `-p` alone where the value looks like a secret. A value that is a number, a file, a folder or an address is
-none.
+Six shapes: `user:secret` as the value of a login option; `domain/user:secret`; `-p secret` beside an option that names
+a user; `-p` alone where the value looks like a secret; any short option with a value as people or machines make
+passwords; and a word of no order anywhere. A value that is a number, a file, a folder or an address is none.
 """
 
 import re

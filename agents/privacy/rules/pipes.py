@@ -186,6 +186,8 @@ def _says_more(line: str) -> bool:
 
 
 _WORD: Final = re.compile(r"[^\s:]+")
+"""A word of a line in a file of secrets."""
+
 _NAME: Final = re.compile(r"([A-Za-z][\w.\-]*)( ?=|: |:)(?=[^\s=:])")
 """A name and what joins it to a value; `user:secret` is a pair instead."""
 

@@ -1,8 +1,8 @@
 """Secrets behind a verb: `set password ann secret`, `login secret`, `secrets set NAME=secret`, `setPin 73915`.
 
 Behind a verb that sets a secret all words that could be one go, unless one of them looks like a secret and the others
-do not. Behind a weaker verb (`login`, `register`) only what looks like a secret goes. Where programs print prose,
-nothing does.
+do not. Behind a word that stores secrets the values of `--value` and its like go. Behind a weaker verb (`login`,
+`register`) only what looks like a secret goes. Where programs print prose, nothing does.
 """
 
 import re

@@ -9,11 +9,14 @@ The table has the median of all rounds and the range that they lie in.
 The pure steps of both must put out the same bytes. Where they differ, the table says so: a difference in cost may then
 be one in work.
 
-`--indexes FILE...` compares what the symbol indexes of files take to build instead.
+`--indexes FILE...` compares what the symbol indexes of files take to build instead. Where valgrind is installed, that
+is counted in instructions, too, which do not depend on what else the machine does.
 """
 
 import argparse
 import json
+import re
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -30,6 +33,8 @@ PROGRAM: Final = Path(__file__).resolve().with_name("compare_steps.py")
 ROUNDS: Final = 9
 PIPELINE_ROUNDS: Final = 3
 EVENTS: Final = 20_000
+
+_CACHEGRIND: Final = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 _NOTE: Final = "ratio: new by old, of one round, median; least and most: its range over all rounds."
 
@@ -88,6 +93,35 @@ def compare_indexes(old: Build, new: Build, files: Sequence[Path], *, rounds: in
     pairs = measured(old, new, rounds, "--indexes", *map(str, files))
     note = f"{_NOTE} Without debug information, in memory. Indexes of other formats have other bytes."
     return table_of(pairs, _settings(old, new, rounds), "Symbol indexes, two commits in turn", "ms", note)
+
+
+def compare_instructions(old: Build, new: Build, files: Sequence[Path]) -> Table:
+    """How many instructions the symbol index of each file takes in both: those of the second one that is built."""
+    rows = []
+    for file in files:
+        before, after = (_instructions(one, file, 2) - _instructions(one, file, 1) for one in (old, new))
+        rows.append(
+            Row(file.name, {"old millions": before / 1e6, "new millions": after / 1e6, "ratio": after / before})
+        )
+    settings = {"old": old.commit[:12], "new": new.commit[:12]}
+    return Table("Symbol indexes, instructions", settings, rows, "As cachegrind counts them. Cache misses cost extra.")
+
+
+def _instructions(built: Build, file: Path, rounds: int) -> int:
+    """Of the whole process, which builds an index so many times."""
+    counted = subprocess.run(
+        [*_CACHEGRIND, *_command(built, "--indexes", str(file))],
+        env=_environ(built),
+        cwd=built.tree,
+        input="measure\n" * rounds,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    found = re.search(r"I\s+refs:\s+([\d,]+)", counted)
+    if found is None:
+        raise RuntimeError("cachegrind has counted nothing")
+    return int(found[1].replace(",", ""))
 
 
 def measured(old: Build, new: Build, rounds: int, *arguments: str) -> list[tuple[Measured, Measured]]:
@@ -157,6 +191,8 @@ def main() -> None:
     if options.indexes:
         files = [file.resolve() for file in options.indexes]
         tables = [compare_indexes(old, new, files, rounds=options.rounds)]
+        if shutil.which(_CACHEGRIND[0]):
+            tables.append(compare_instructions(old, new, files))
     else:
         tables = [compare_steps(old, new, events=options.events, rounds=options.rounds)]
         tables += compare_pipelines(old, new, options.pipeline_rounds, rate_per_s=options.rate, seconds=options.seconds)

@@ -111,8 +111,7 @@ def _instructions(built: Build, file: Path, rounds: int) -> int:
     """Of the whole process, which builds an index so many times."""
     counted = subprocess.run(
         [*_CACHEGRIND, *_command(built, "--indexes", str(file))],
-        env=_environ(built),
-        cwd=built.tree,
+        env=built.environ(),
         input="measure\n" * rounds,
         capture_output=True,
         text=True,

@@ -29,6 +29,8 @@ def announced_secret(text: str, bounds: ValueRange, key: str, kind: KeyKind, rul
         return None  # nothing like a secret, or a pair, which has a form of its own
     if _says_what_it_is(value, kind) or _says_where(text, value) or begins_template(text, bounds.start):
         return None
+    if text[bounds.end : bounds.end + 1] == "}" and value[:1] == "$" and value[1:].isidentifier():
+        return None  # a variable: `{password: $p}`
     if text[bounds.start - 1] == "`" and rule == "assignment" and " " in value:
         return None  # a command, whose output is the value
     if (call := _CALLED.match(value)) is not None and not is_no_secret(call.group(1)):

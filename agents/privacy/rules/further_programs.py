@@ -195,6 +195,8 @@ FURTHER_PROGRAMS: Final[tuple[Program, ...]] = (
         options(_N, "-upw", "-opw"),
         positions=_at(("changeopw", 1), ("changeopw", 2), ("changeupw", 1), ("changeupw", 2)),
     ),
+    Program("gpg-preset-passphrase", options(_E, "-P")),
+    Program("bcrypt-tool bcrypt", positions=_at(("hash", 0))),
     Program("ykpersonalize", options(_E, "-a", "-c")),
     Program("pdnsutil", positions=_at(("import-tsig-key", 2))),
     Program(

@@ -59,7 +59,7 @@ DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/
 """`domain/user:` and something behind it."""
 
 LONE_VALUE_GATE: Final = (
-    r"(?:\A|[\s\"'(,\[])-(?:p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
+    r"(?:\A|[\s\"'(,\[])-(?:[agx]?p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
     r"|[\"']?(?:[a-z_][^\s/=]*[0-9!#$%^&*]|[0-9][^\s/=]*[a-z!#$%^&*]|[!#&*?~=>,;:][^\s/]*[0-9a-z!#$%^&*]))"
     rf"|(?-i:(?:\A|[\s\"',])-[taAT][\"']?[\s,]+[\"']?{'[A-Za-z0-9]' * 24})"
     rf"|(?-i:(?:\A|[\s\"',])-[A-Za-z][\"']?[\s,]+[\"']?{CHOSEN})"
@@ -198,7 +198,7 @@ _OWN_P: Final = word_set("""
     docker podman nerdctl kubectl perl ruby php node python python3 git bash sh zsh dash rsync java go cargo npm yarn
     sed awk grep egrep jq find tar systemd-run msfvenom gs convert ffmpeg inkscape sudo doas su gdb emacs vim vi
 """)
-_LONE: Final = re.compile(r"-(?:p|P|pw|w|W|k|K)\Z")
+_LONE: Final = re.compile(r"-(?:[agx]?p|P|pw|w|W|k|K)\Z")
 _WORDS: Final = re.compile(r"(?=.{8})[a-z]+\d{1,4}[a-z]{2,}\d*\Z")
 """Words with a number between them, as people choose passwords."""
 

@@ -86,14 +86,16 @@ def named_values(scan: Scan, program: str) -> list[Mask]:
 def _is_id_of_key(text: str, key: str, mask: Mask) -> bool:
     """Whether `access_key=ann` is the name of the secret key that stands beside it."""
     letters = "".join(filter(str.isalnum, key)).lower().removesuffix("id")
-    if not letters.endswith("accesskey") or "secret" in letters:
+    if not letters.endswith(("accesskey", "consumerkey", "apikey")) or "secret" in letters:
         return False
     value = text[mask.start : mask.end]
     return _ACCOUNT.match(value) is not None and not looks_secret(value) and _SECRET_KEY.search(text) is not None
 
 
-_SECRET_KEY: Final = re.compile(r"(?i)secret[_\-]?(?:access[_\-]?)?key|access[_\-]?key[_\-]?secret")
-_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.\-]{1,16}\Z")
+_SECRET_KEY: Final = re.compile(
+    r"(?i)secret[_\-]?(?:access[_\-]?)?key|access[_\-]?key[_\-]?secret|(?:consumer|api)[_\-]?secret"
+)
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,16}\Z")
 
 
 def _pairs_of(text: str, mask: Mask) -> list[Mask]:

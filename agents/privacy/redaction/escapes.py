@@ -93,8 +93,9 @@ def _character(found: re.Match[str]) -> str | None:
 
 def decoded_words(text: str) -> Iterator[DecodedWord]:
     """Words of a text that are base 64 or hexadecimal of printable text, the first few."""
+    most = _MAX_ENCODED if len(text) <= _MAX_MAPPED else _MAX_ENCODED // 2
     for number, found in enumerate(_ENCODED.finditer(text)):
-        if number >= _MAX_ENCODED:
+        if number >= most:
             return
         plain = _decoded(found.group())
         if plain is not None:

@@ -11,6 +11,7 @@ from typing import Final
 ALL: Final = (
     "simulator",
     "privacy",
+    "audit",
     "symbols",
     "ingest",
     "faust_transport",

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from agents.privacy.calls import CallRefused, FilteredCall
 from agents.privacy.explain import explain
+from agents.privacy.repeats import tail_of
 from app.evidence.documents import Difference
 from app.kafka.records import Recorded
 from app.privacy.load import Privacy
@@ -29,6 +30,9 @@ _SPARED: Final = ("redaction", "symbol_snapshot")
 _TOKENS: Final = re.compile(r"(\[(?:redacted|credential|user|home)[^\]]*\]|~|\s+|[=:,/])")
 _MASKS: Final = re.compile(r"\[(?:redacted|credential|user|home)[^\]]*\]|~")
 _NOTHING: Final = frozenset({"null", '""', "[]", "0", "{}"})
+
+_REMEMBERED: Final = 4_096
+"""Events whose rules are remembered, of a kilobyte or two each."""
 
 WITHHELD: Final = "withheld"
 """Stands for a rule where a policy lets a whole field out or not."""
@@ -128,6 +132,7 @@ class ShadowRun:
         self.diff = ShadowDiff(most_samples)
         self._now = now
         self._filter = now.filter()
+        self._rules = RulesByField(now)
         self._before = before
 
     def see(self, canonical: Recorded) -> None:
@@ -151,7 +156,7 @@ class ShadowRun:
             self.diff.same += 1
             return
         self.diff.differing += 1
-        rules_now = rules_by_field(self._now, canonical.value)
+        rules_now = self._rules.of(canonical.value)
         rules_then = None if before.rules is None else before.rules()
         for one in found:
             gained = _more(rules_now, rules_then, one.path, now, was)
@@ -166,7 +171,7 @@ class ShadowRun:
 
 def of_policy(policy: Privacy) -> Before:
     """What another policy makes of canonical events."""
-    filtered = policy.filter()
+    filtered, rules = policy.filter(), RulesByField(policy)
 
     def ask(canonical: Recorded) -> FilteredBefore | CallRefused:
         outcome = filtered.filter(canonical.value)
@@ -175,7 +180,7 @@ def of_policy(policy: Privacy) -> Before:
         return FilteredBefore(
             partial(_decoded, outcome),
             without_policy(outcome.body, policy),
-            partial(rules_by_field, policy, canonical.value),
+            partial(rules.of, canonical.value),
         )
 
     return ask
@@ -186,12 +191,33 @@ def without_policy(body: bytes, policy: Privacy) -> bytes:
     return body.replace(policy.policy.policy_id.encode(), b"", 1)
 
 
-def rules_by_field(policy: Privacy, canonical: bytes | None) -> dict[str, Counter[str]]:
-    """The rules that changed each field of a canonical event, with their counts."""
-    story = explain(policy.policy, policy.engine, canonical or b"")
-    if isinstance(story, CallRefused):
-        return {}
-    return {one.field: Counter(dict(one.rules)) for one in story.fields}
+class RulesByField:
+    """The rules that changed each field of a canonical event, with their counts.
+
+    Most events repeat others in all but id, time and position, so their rules are remembered by the rest of them.
+    """
+
+    def __init__(self, policy: Privacy) -> None:
+        self._policy = policy
+        self._known: dict[bytes, dict[str, Counter[str]]] = {}
+
+    def of(self, canonical: bytes | None) -> dict[str, Counter[str]]:
+        """The rules by field."""
+        content = canonical or b""
+        rest = tail_of(content)
+        found = self._known.get(rest)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[rest] = self._explained(content)
+        return found
+
+    def _explained(self, canonical: bytes) -> dict[str, Counter[str]]:
+        rules: dict[str, Counter[str]] = {}
+        story = explain(self._policy.policy, self._policy.engine, canonical)
+        for one in () if isinstance(story, CallRefused) else story.fields:
+            rules.setdefault(one.field, Counter()).update(dict(one.rules))  # a value may have several texts
+        return rules
 
 
 def _decoded(call: FilteredCall) -> dict[str, Any]:

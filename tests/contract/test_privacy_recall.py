@@ -54,18 +54,21 @@ def test_secrets_of_manual_pages_are_caught_exactly(folder: Path) -> None:
     assert [row.number for row, verdict in found.verdicts if not verdict.settles] == []
 
 
-def test_sealed_rows_keep_what_they_had_when_they_were_opened() -> None:
+@pytest.mark.parametrize(
+    ("folder", "caught", "exact"), [(_MANUALS, 0.98, 0.95), (_PROGRAMS, 0.96, 0.94)], ids=["manuals", "programs"]
+)
+def test_sealed_rows_keep_what_they_had_when_they_were_opened(folder: Path, caught: float, exact: float) -> None:
     """What was committed sealed is what was judged, and recall on it does not fall."""
-    sealed = (_MANUALS / "blind.jsonl.enc").read_bytes()
+    sealed = (folder / "blind.jsonl.enc").read_bytes()
     salt, content = sealed[8:16], sealed[16:]
-    password = (_MANUALS / "blind.key").read_bytes().strip()
+    password = (folder / "blind.key").read_bytes().strip()
     secret = hashlib.pbkdf2_hmac("sha256", password, salt, 200_000, 48)
     opened = Cipher(algorithms.AES(secret[:32]), modes.CTR(secret[32:])).decryptor().update(content)
-    assert hashlib.sha256(opened).hexdigest() == (_MANUALS / "blind.sha256").read_text(encoding="utf-8").split()[0]
+    assert hashlib.sha256(opened).hexdigest() == (folder / "blind.sha256").read_text(encoding="utf-8").split()[0]
     found = judged(read_rows(opened.decode()))
     assert len(found.verdicts) >= 400
-    assert found.share(lambda verdict: verdict.is_caught) >= 0.98
-    assert found.share(lambda verdict: verdict.is_exact) >= 0.95
+    assert found.share(lambda verdict: verdict.is_caught) >= caught
+    assert found.share(lambda verdict: verdict.is_exact) >= exact
     assert [row.number for row, verdict in found.verdicts if verdict.hit_neighbour] == []
     assert [row.number for row, verdict in found.verdicts if not verdict.settles] == []
 

@@ -7,7 +7,8 @@ from typing import Final
 import click
 
 from agents.hot_symbols.table.query import Query
-from app.commands.options import FILE, POSITION_HELP, position_option
+from app.commands.options import EXISTING_FILE, FILE, POSITION_HELP, position_option
+from app.evidence.keys import load_private_key
 from app.export.run import Export, StackFormat
 from app.export.vex_file import read_vex_file
 from app.export.window import open_window
@@ -33,6 +34,7 @@ FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 @click.option("--namespace", metavar="PATTERN", help="Only calls of this namespace.")
 @click.option("--image", metavar="PATTERN", help="Only calls of this image, by name or id.")
 @click.option("--vex", "vex_path", type=FILE, help="For openvex: a TOML file with author, products and actions.")
+@click.option("--sign", "key_path", type=EXISTING_FILE, help="For openvex: Ed25519 key that signs it; needs --output.")
 @click.option("--output", "-o", "to", type=FILE, help="File to write. Default: standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Report what was written as one JSON document; needs --output.")
 def command(
@@ -43,6 +45,7 @@ def command(
     namespace: str | None,
     image: str | None,
     vex_path: Path | None,
+    key_path: Path | None,
     to: Path | None,
     as_json: bool,
 ) -> None:
@@ -66,7 +69,8 @@ def command(
     statement is `affected` if a watched function ran and the file names an action; for a product that is a container
     image, it must have run in that image. It is `not_affected` if no watched function ran, events were complete for
     min_complete_days, the file states that every call is probed, and the symbol store shows that no copy of the
-    functions is in other code. In all other cases it is `under_investigation`, with the reasons.
+    functions is in other code. In all other cases it is `under_investigation`, with the reasons. With --sign, a DSSE
+    envelope and a query for a time-stamp are written beside it.
 
     PATTERN may have `*`, `?` and `[...]`. The same window always gives the same bytes.
 
@@ -98,6 +102,8 @@ def command(
         raise click.BadParameter("--format openvex and --vex need each other")
     if form == OPENVEX and (start, end, namespace, image) != (None,) * 4:
         raise click.BadParameter("openvex is of watches: --from, --to, --namespace and --image mean nothing with it")
+    if key_path is not None and (form != OPENVEX or to is None):
+        raise click.BadParameter("--sign is for --format openvex with --output")
     if as_json and to is None:
         raise click.BadParameter("--json needs --output, because standard output holds one kind of data")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
@@ -108,7 +114,9 @@ def command(
             place = Query(namespace=namespace, image=image)
             export = Export(settings=settings, place=place, demangle=display.name, to=to, on_read=progress.add)
             if vex_path is not None:
-                outcome = export.openvex(read_vex_file(vex_path))
+                outcome = export.openvex(
+                    read_vex_file(vex_path), None if key_path is None else load_private_key(key_path)
+                )
             elif form == FACTS and start is None and end is None:
                 progress.begin("rows written")
                 outcome = export.table_facts()

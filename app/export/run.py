@@ -3,7 +3,6 @@
 If there is nothing to write, no file is written: consumers refuse empty files, and people notice a missing one.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, assert_never
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agents.hot_symbols.reading import evidence
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS
@@ -31,12 +32,12 @@ from app.export.runtime_facts import fact_line
 from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
 from app.export.vex_file import VexFile
+from app.export.vex_output import write_signed_vex, write_vex
 from app.export.window import CallWindow, ExportBooks, OnRead
 from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
 from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import CallLayouts
-from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
@@ -190,16 +191,17 @@ class Export:
         written = _write_some(self.to, self._table_lines(refused))
         return ExportOutcome(what="runtime facts", written=written, refused=refused)
 
-    def openvex(self, file: VexFile) -> ExportOutcome:
-        """Write OpenVEX statements from the answers to watches."""
+    def openvex(self, file: VexFile, key: Ed25519PrivateKey | None = None) -> ExportOutcome:
+        """Write OpenVEX statements from the answers to watches; with a key to a file, signed."""
         refused = RefusedRecords()
         answers = watched_answers(self.settings, refused)
         document = openvex_document(file, answers, EXPORTER)
         statuses = Counter(one["status"] for one in (document or {"statements": []})["statements"])
         if document is not None:
-            with output(self.to) as sink:
-                lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")
-                _write(sink, (escaped(line) + "\n" for line in lines))
+            if key is None or self.to is None:
+                write_vex(self.to, document)
+            else:
+                write_signed_vex(self.to, document, key)
         return ExportOutcome(
             what="statements",
             written=statuses.total(),

@@ -3,6 +3,7 @@
 A TOML file:
 
     author = "Shop security <security@shop.example>"
+    namespace = "https://shop.example"            # a URL of the author, which CSAF needs
 
     [[statement]]
     vulnerability = "CVE-2026-0001"               # as `callstream watch add --vulnerability` has it
@@ -48,7 +49,9 @@ from schemas.units import NS_PER_SECOND
 MIN_COMPLETE_DAYS: Final = 14.0
 
 _IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
-_TOP: Final = frozenset({"author", "statement"})
+_URL: Final = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
+_NEEDED_TOP: Final = frozenset({"author", "statement"})
+_TOP: Final = _NEEDED_TOP | {"namespace"}
 _NEEDED: Final = frozenset({"vulnerability", "products", "every_call_probed"})
 _KEYS: Final = _NEEDED | {
     "aliases",
@@ -89,6 +92,7 @@ class VexFile:
 
     author: str
     subjects: tuple[VexSubject, ...]
+    namespace: str = ""
 
 
 def read_vex_file(path: Path) -> VexFile:
@@ -110,7 +114,7 @@ class _KeyError(Exception):
 
 
 def _file(content: Mapping[str, Any]) -> VexFile:
-    _check_keys("", content, _TOP, _TOP)
+    _check_keys("", content, _NEEDED_TOP, _TOP)
     author = _text("author", content["author"])
     entries = content["statement"]
     if not isinstance(entries, list) or not entries:
@@ -120,7 +124,10 @@ def _file(content: Mapping[str, Any]) -> VexFile:
     for name in named:
         if named.count(name) > 1:
             raise _KeyError(f"{name} has more than one statement")
-    return VexFile(author, subjects)
+    namespace = content.get("namespace", "")
+    if namespace and (not isinstance(namespace, str) or _URL.fullmatch(namespace) is None):
+        raise _KeyError(f"namespace: {namespace!r} is not a URL")
+    return VexFile(author, subjects, namespace)
 
 
 def _subject(where: str, entry: Any) -> VexSubject:

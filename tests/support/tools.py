@@ -6,8 +6,10 @@ folder of the user, by version, so that every checkout finds them:
 
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.
 - `kubernetes-schemas` and `crds` are the schemas of Kubernetes and of the custom resources that the chart makes.
-- `compose-check` is our own small program around Compose's library, and `dsse-check` one around a DSSE library.
-- `asyncapi-check` is our own small program around AsyncAPI's parser; npm fetches what its lock file pins.
+- `compose-check` is our own small program around Compose's library, `dsse-check` one around a DSSE library, and
+  `vex-check` one around OpenVEX's.
+- `asyncapi-check` is our own small program around AsyncAPI's parser, and `csaf-check` one around a validator of CSAF;
+  npm fetches what their lock files pin.
 - `promtool` and `prometheus` are taken out of Debian's package, so no service is installed.
 - All others are packages of the system, installed by apt where this user may.
 """
@@ -60,7 +62,9 @@ PACKAGES: Final[Mapping[str, str]] = {
 
 COMPOSE_CHECK: Final = Path(__file__).resolve().parent / "compose_check"
 DSSE_CHECK: Final = Path(__file__).resolve().parent / "dsse_check"
+VEX_CHECK: Final = Path(__file__).resolve().parent / "vex_check"
 ASYNCAPI_CHECK: Final = Path(__file__).resolve().parent / "asyncapi_check"
+CSAF_CHECK: Final = Path(__file__).resolve().parent / "csaf_check"
 
 
 class ToolError(Exception):
@@ -99,6 +103,11 @@ def dsse_check() -> Path | None:
     return _there(_built_go(DSSE_CHECK) / "program")
 
 
+def vex_check() -> Path | None:
+    """The program of tests/support/vex_check, as its sources are now; None if it is not built."""
+    return _there(_built_go(VEX_CHECK) / "program")
+
+
 def _built_go(source: Path) -> Path:
     """The folder of a Go program that is built of these sources."""
     content = b"".join((source / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
@@ -107,12 +116,18 @@ def _built_go(source: Path) -> Path:
 
 def asyncapi_check() -> Path | None:
     """The program of tests/support/asyncapi_check, for node; None if it is not installed."""
-    return _there(folder() / f"asyncapi-check-{_digest_of_asyncapi_check()}" / "check.mjs")
+    return _there(_node_program(ASYNCAPI_CHECK) / "check.mjs")
 
 
-def _digest_of_asyncapi_check() -> str:
-    content = b"".join((ASYNCAPI_CHECK / name).read_bytes() for name in ("package-lock.json", "check.mjs"))
-    return hashlib.sha256(content).hexdigest()[:12]
+def csaf_check() -> Path | None:
+    """The program of tests/support/csaf_check, for node; None if it is not installed."""
+    return _there(_node_program(CSAF_CHECK) / "check.mjs")
+
+
+def _node_program(source: Path) -> Path:
+    """The folder of a program for node with these sources."""
+    content = b"".join((source / name).read_bytes() for name in ("package-lock.json", "check.mjs"))
+    return folder() / f"{source.name.replace('_', '-')}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def promtool() -> Path | None:
@@ -203,13 +218,13 @@ def _install_go_program(source: Path) -> None:
     _kept(_built_go(source), build)
 
 
-def _install_asyncapi_check() -> None:
+def _install_node_program(source: Path) -> None:
     def fetch(made: Path) -> None:
         for name in ("package.json", "package-lock.json", "check.mjs"):
-            shutil.copyfile(ASYNCAPI_CHECK / name, made / name)
+            shutil.copyfile(source / name, made / name)
         _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=made)
 
-    _kept(folder() / f"asyncapi-check-{_digest_of_asyncapi_check()}", fetch)
+    _kept(_node_program(source), fetch)
 
 
 def _install_of_prometheus(program: str) -> None:
@@ -237,7 +252,9 @@ _OWN: Final[Mapping[str, tuple[Callable[[], Path | None], Callable[[], None]]]] 
     "crds": (crds, _install_crds),
     "compose-check": (compose_check, partial(_install_go_program, COMPOSE_CHECK)),
     "dsse-check": (dsse_check, partial(_install_go_program, DSSE_CHECK)),
-    "asyncapi-check": (asyncapi_check, _install_asyncapi_check),
+    "vex-check": (vex_check, partial(_install_go_program, VEX_CHECK)),
+    "asyncapi-check": (asyncapi_check, partial(_install_node_program, ASYNCAPI_CHECK)),
+    "csaf-check": (csaf_check, partial(_install_node_program, CSAF_CHECK)),
     "promtool": (promtool, partial(_install_of_prometheus, "promtool")),
     "prometheus": (prometheus, partial(_install_of_prometheus, "prometheus")),
 }

@@ -1,5 +1,6 @@
 """`callstream export`: published calls in the formats that other tools read."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from agents.hot_symbols.table.query import Query
 from app.commands.options import EXISTING_FILE, FILE, POSITION_HELP, position_option
 from app.evidence.keys import load_private_key
 from app.export.run import Export, StackFormat
+from app.export.symbol_map import read_symbol_map
 from app.export.vex_file import read_vex_file
 from app.export.window import open_window
 from app.kafka.positions import First, Last, Position
@@ -27,6 +29,15 @@ OPENVEX: Final = "openvex"
 FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 
 
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def _digest(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and _DIGEST.fullmatch(text) is None:
+        raise click.BadParameter(f"{text!r} is no digest of an image; write sha256: and 64 hexadecimal digits")
+    return text
+
+
 @click.command(name="export", epilog=POSITION_HELP)
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @position_option("--from", "start", "Where the window begins. Default: first.")
@@ -35,6 +46,10 @@ FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 @click.option("--image", metavar="PATTERN", help="Only calls of this image, by name or id.")
 @click.option("--vex", "vex_path", type=FILE, help="For openvex: a TOML file with author, products and actions.")
 @click.option("--sign", "key_path", type=EXISTING_FILE, help="For openvex: Ed25519 key that signs it; needs --output.")
+@click.option(
+    "--subject", metavar="sha256:HEX", callback=_digest, help="For runtime-facts of a window: only this image."
+)
+@click.option("--symbol-map", "map_path", type=EXISTING_FILE, help="For runtime-facts: JSON with the ids of symbols.")
 @click.option("--output", "-o", "to", type=FILE, help="File to write. Default: standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Report what was written as one JSON document; needs --output.")
 def command(
@@ -46,6 +61,8 @@ def command(
     image: str | None,
     vex_path: Path | None,
     key_path: Path | None,
+    subject: str | None,
+    map_path: Path | None,
     to: Path | None,
     as_json: bool,
 ) -> None:
@@ -64,6 +81,9 @@ def command(
     runtime-facts come from the whole hot-symbol table, or, with --from or --to, from the calls of a window. With
     --namespace or --image, the table gives the rows that ran there lately, with all of their hits; a window gives the
     hits there.
+
+    A consumer adds hits up, so give it windows that follow each other, and each image by itself: --subject.
+    --symbol-map is JSON, {"nodes": [{"symbol_id", "build_id", "mangled"}]}, with the consumer's ids of symbols.
 
     openvex follows from the answers to the watches of a vulnerability (callstream watch add --vulnerability). The
     statement is `affected` if a watched function ran and the file names an action; for a product that is a container
@@ -104,6 +124,10 @@ def command(
         raise click.BadParameter("openvex is of watches: --from, --to, --namespace and --image mean nothing with it")
     if key_path is not None and (form != OPENVEX or to is None):
         raise click.BadParameter("--sign is for --format openvex with --output")
+    if map_path is not None and form != FACTS:
+        raise click.BadParameter("--symbol-map is for --format runtime-facts")
+    if subject is not None and (form != FACTS or image is not None or (start is None and end is None)):
+        raise click.BadParameter("--subject is for runtime-facts with --from or --to, instead of --image")
     if as_json and to is None:
         raise click.BadParameter("--json needs --output, because standard output holds one kind of data")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
@@ -111,7 +135,8 @@ def command(
     settings = load()
     try:
         with SymbolDisplay() as display, Progress() as progress:
-            place = Query(namespace=namespace, image=image)
+            place = Query(namespace=namespace, image=image if subject is None else f"*{subject}")
+            symbols = None if map_path is None else read_symbol_map(map_path)
             export = Export(settings=settings, place=place, demangle=display.name, to=to, on_read=progress.add)
             if vex_path is not None:
                 outcome = export.openvex(
@@ -119,11 +144,15 @@ def command(
                 )
             elif form == FACTS and start is None and end is None:
                 progress.begin("rows written")
-                outcome = export.table_facts()
+                outcome = export.table_facts(symbols)
             else:
                 with open_window(settings, start or First(), end or Last()) as window:
                     progress.begin("records read", window.offsets)
-                    outcome = export.window_facts(window) if form == FACTS else export.stacks(window, StackFormat(form))
+                    outcome = (
+                        export.window_facts(window, symbols)
+                        if form == FACTS
+                        else export.stacks(window, StackFormat(form))
+                    )
     except OSError as error:
         raise OperatorError(f"cannot write {to or 'standard output'}: {error.strerror}") from None
     print_answer(outcome.document(), outcome.lines(), as_json=as_json, err=to is None)

@@ -22,6 +22,7 @@ from agents.hot_symbols.table.query import Query
 from agents.memo import Memo
 from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.call_tree import CallTree
+from app.export.fact_files import FactFiles
 from app.export.flame_graph import flame_graph_pieces
 from app.export.folded import folded_lines
 from app.export.openvex import openvex_document, unnamed
@@ -31,6 +32,7 @@ from app.export.repeats import repeats
 from app.export.runtime_facts import fact_line
 from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
+from app.export.symbol_map import SymbolMap
 from app.export.vex_file import VexFile
 from app.export.vex_output import write_signed_vex, write_vex
 from app.export.window import CallWindow, ExportBooks, OnRead
@@ -90,6 +92,9 @@ class ExportOutcome:
     unnamed: list[str] = field(default_factory=list)
     """Vulnerabilities that are watched for and that a VEX file does not name."""
 
+    unmapped: int = 0
+    """Functions that a symbol map does not have."""
+
     @property
     def is_complete(self) -> bool:
         """Whether everything that the window has is in the file."""
@@ -99,7 +104,8 @@ class ExportOutcome:
         """For a machine."""
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
         vex = {} if self.statuses is None else {"statuses": self.statuses, "unnamed": self.unnamed}
-        return {"written": self.written, "of": self.what, **window, **vex, **self.refused.document()}
+        unmapped = {"unmapped": self.unmapped} if self.unmapped else {}
+        return {"written": self.written, "of": self.what, **window, **vex, **unmapped, **self.refused.document()}
 
     def lines(self) -> Iterator[str]:
         """For a person."""
@@ -117,6 +123,8 @@ class ExportOutcome:
             yield f"{number:,} {status}"
         for vulnerability in self.unnamed:
             yield f"{vulnerability} is watched for, and the file says nothing of it: no statement"
+        if self.unmapped:
+            yield f"{self.unmapped:,} functions are not in the symbol map, so their facts have callstream's ids"
         if books is None:
             return
         for number, said in (
@@ -171,25 +179,33 @@ class Export:
                 _write_stacks(sink, form, tree, self.demangle, outcome)
         return outcome
 
-    def window_facts(self, window: CallWindow) -> ExportOutcome:
+    def window_facts(self, window: CallWindow, symbols: SymbolMap | None = None) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbolsError too."""
         observe = CallObserver(CallLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
         with repeats(self.settings, window.partitions) as repeating:
             gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions, repeating)
             gatherer.books.ranges = window.ranges
             gatherer.gather(window.runs(self.on_read))
-        names = names_in(self.settings.symbol_store_dir)
+        names, files = names_in(self.settings.symbol_store_dir), FactFiles(self.settings.symbol_store_dir)
         lines = (
-            fact_line(row, self.demangle(row["symbol"]), containers, other_names(row, names))
+            fact_line(
+                row,
+                self.demangle(row["symbol"]),
+                containers,
+                other_names(row, names),
+                file=files.file(row["build_id"]),
+                symbols=symbols,
+            )
             for row, containers in gatherer.rows()
         )
-        return ExportOutcome(what="runtime facts", written=_write_some(self.to, lines), books=gatherer.books)
+        written = _write_some(self.to, lines)
+        return ExportOutcome(what="runtime facts", written=written, books=gatherer.books, unmapped=_missed(symbols))
 
-    def table_facts(self) -> ExportOutcome:
+    def table_facts(self, symbols: SymbolMap | None = None) -> ExportOutcome:
         """Write the runtime facts of the hot-symbol table."""
         refused = RefusedRecords()
-        written = _write_some(self.to, self._table_lines(refused))
-        return ExportOutcome(what="runtime facts", written=written, refused=refused)
+        written = _write_some(self.to, self._table_lines(refused, symbols))
+        return ExportOutcome(what="runtime facts", written=written, refused=refused, unmapped=_missed(symbols))
 
     def openvex(self, file: VexFile, key: Ed25519PrivateKey | None = None) -> ExportOutcome:
         """Write OpenVEX statements from the answers to watches; with a key to a file, signed."""
@@ -210,13 +226,19 @@ class Export:
             refused=refused,
         )
 
-    def _table_lines(self, refused: RefusedRecords) -> Iterator[str | None]:
+    def _table_lines(self, refused: RefusedRecords, symbols: SymbolMap | None) -> Iterator[str | None]:
         names, doubled = names_in(self.settings.symbol_store_dir), DoubledHits(self.settings)
+        files = FactFiles(self.settings.symbol_store_dir)
         rows = filter(self.place.matches, published_rows(self.settings, refused))
         while some := list(islice(rows, _AT_ONCE)):
             for row in doubled.mark(some):
-                yield fact_line(row, self.demangle(row["symbol"]), names=other_names(row, names))
+                others, file = other_names(row, names), files.file(row["build_id"])
+                yield fact_line(row, self.demangle(row["symbol"]), None, others, file=file, symbols=symbols)
                 self.on_read(1)
+
+
+def _missed(symbols: SymbolMap | None) -> int:
+    return 0 if symbols is None else symbols.missed
 
 
 def _write_stacks(

@@ -1,62 +1,86 @@
 """Runtime facts as NDJSON: one line a symbol that ran, with its hits summed up, for reachability scoring.
 
-The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, codeId, buildId,
-containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key. `codeId` is the
-file by itself: its build id, else its path. `containerId` is set only if all hits are of one container. Values of
-`metadata` are texts, as the consumer's type wants them. `names` are the other names of the code, where an index of the
-file is at hand, so that a function is found by any of them; `hitsMayBeDoubled` is there if two ingests read one agent.
-Lines are sorted by symbol id. A symbol without a hit has no line.
+The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, purl, buildId,
+containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key, or with a symbol
+map the consumer's own id. `buildId` is there only if it is that of a GNU note; `metadata` has any build id, its kind
+and the file's SHA-256. `containerId` is set only if all hits are of one container, and its id is whole. The consumer
+adds hits up, so `hitsOf` says whether they are those of a window or all that the table has, which must not be added.
+Values of `metadata` are texts, as the consumer's type wants them. `names` are the other names of the code, where an
+index of the file is at hand; `hitsMayBeDoubled` is there if two ingests read one agent. Lines are sorted by our symbol
+id. A symbol without a hit has no line.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from agents.hot_symbols.counting.recent import Recent
+from app.export.fact_files import UNKNOWN_FILE, FactFile
+from app.export.symbol_map import SymbolMap
 from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.stages.hot_symbols.doubled_hits import FIELD
 
 Fact = dict[str, Any]
 
+_WHOLE_ID: Final = re.compile(r"[0-9a-f]{64}")
+"""An agent without Kubernetes says only how an id begins."""
+
 _DOUBLED: Final = {True: "true", False: "", None: "unknown"}
 """Whether two ingests may have counted the hits; rows of a window do not say it."""
 
 
 def fact_line(
-    row: Mapping[str, Any], display_name: str, containers: Recent | None = None, names: Iterable[str] = ()
+    row: Mapping[str, Any],
+    display_name: str,
+    containers: Recent | None = None,
+    names: Iterable[str] = (),
+    *,
+    file: FactFile = UNKNOWN_FILE,
+    symbols: SymbolMap | None = None,
 ) -> str | None:
     """One line with its end; None for a symbol without a hit.
 
-    `row` is a HotSymbol, `containers` those it ran in, None if they are not known, and `names` other names of its code.
+    `row` is a HotSymbol, `containers` those it ran in, None if they are not known, for the row is of the table then.
+    `names` are other names of its code.
     """
     if row["hits"] <= 0:
         return None
-    fact = fact_of(row, display_name, containers)
+    fact = fact_of(row, display_name, containers, file)
+    theirs = None if symbols is None else symbols.id_of(row["build_id"], row["symbol"], names := list(names))
+    if theirs is not None:
+        fact["metadata"]["callstreamSymbolId"], fact["symbolId"] = row["symbol_id"], theirs
     if others := ",".join(names):
         fact["metadata"]["names"] = others
     return escaped(json.dumps(fact, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
-def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> Fact:
+def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None, file: FactFile) -> Fact:
     """The fact of a row with hits."""
-    fact: Fact = {"symbolId": row["symbol_id"], "codeId": row["build_id"] or row["module"]}
-    if row["build_id"]:
-        fact["buildId"] = row["build_id"]
+    fact: Fact = {"symbolId": row["symbol_id"]}
+    if file.package_url:
+        fact["purl"] = file.package_url
+    if build_id := file.build_id(row["build_id"] or ""):
+        fact["buildId"] = build_id
     named = [] if containers is None else containers.newest()
-    if containers is not None and len(named) == 1 and not containers.more():
+    if containers is not None and len(named) == 1 and not containers.more() and _WHOLE_ID.fullmatch(named[0][0][0]):
         fact["containerId"] = named[0][0][0]
     fact["hitCount"] = row["hits"]
     fact["observedAt"] = time_text(row["last_seen_ns"], 9)
-    fact["metadata"] = {name: text for name, text in _metadata(row, display_name, containers).items() if text}
+    fact["metadata"] = {name: text for name, text in _metadata(row, display_name, containers, file).items() if text}
     return fact
 
 
-def _metadata(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> dict[str, str]:
+def _metadata(row: Mapping[str, Any], display_name: str, containers: Recent | None, file: FactFile) -> dict[str, str]:
     """Everything else that is known, as texts; empty ones are nothing."""
     known = {
         "source": "callstream",
         "evidence": row["evidence"],
+        "hitsOf": "table" if containers is None else "window",
+        "buildId": row["build_id"] or "",
+        "buildIdKind": "" if not row["build_id"] else "unknown" if file.kind is None else file.kind.value,
+        "fileSha256": file.sha256,
         "space": "kernel" if row["is_kernel_space"] else "user",
         "module": row["module"],
         "symbol": row["symbol"],

@@ -218,6 +218,13 @@ def test_openvex_says_what_the_answers_to_watches_are(published: Published) -> N
         (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),
         (["--format", "gif"], "'gif' is not one of"),
         (["--format", "openvex"], "--format openvex and --vex need each other"),
+        (["--format", "runtime-facts", "--subject", "sha256:1f"], "is no digest of an image"),
+        (
+            ["--format", "runtime-facts", "--subject", f"sha256:{'1' * 64}"],
+            "--subject is for runtime-facts with --from",
+        ),
+        (["--format", "html", "--symbol-map", __file__], "--symbol-map is for --format runtime-facts"),
+        (["--format", "html", "--sign", __file__], "--sign is for --format openvex with --output"),
         (["--format", "openvex", "--vex", "/nowhere.toml", "--from", "first"], "openvex is of watches"),
         (["--format", "openvex", "--vex", "/nowhere.toml"], "/nowhere.toml: No such file"),
     ],

@@ -158,7 +158,14 @@ GROUPS: Final = (
     ),
     MessageGroup(
         "An audit, a trial of a policy or an export is refused",
-        ("RestrictedTopicError", "ShadowInputError", "VexFileError", "PreviousVexError", "NoNamespaceError"),
+        (
+            "RestrictedTopicError",
+            "ShadowInputError",
+            "VexFileError",
+            "PreviousVexError",
+            "NoNamespaceError",
+            "SymbolMapError",
+        ),
         "The topic holds private data by design, there is nothing to try a policy on, or a file cannot be read.",
         "Audit a topic that others read; correct the file or the option that the message names.",
     ),

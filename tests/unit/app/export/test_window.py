@@ -181,15 +181,15 @@ def test_runtime_facts_sum_up_hits_and_name_a_container_only_if_it_is_the_only_o
     libc = found[f"{'ab' * 20}!connect"]
     assert {name: value for name, value in libc.items() if name != "metadata"} == {
         "symbolId": f"{'ab' * 20}!connect",
-        "codeId": "ab" * 20,
-        "buildId": "ab" * 20,
-        "containerId": "c1",
         "hitCount": 3,
         "observedAt": "2023-11-14T22:13:20.000000003Z",
     }
     assert libc["metadata"] == {
         "source": "callstream",
         "evidence": "Symbol",
+        "hitsOf": "window",
+        "buildId": "ab" * 20,
+        "buildIdKind": "unknown",
         "space": "user",
         "module": "/usr/lib/libc.so.6",
         "symbol": "connect",

@@ -29,7 +29,7 @@ DOORS: Final = {
     "app/kafka/registry_link.py",  # requests
     "app/export/openvex.py",  # documents whose format others fixed, with times as text
     "app/export/runtime_facts.py",  # as above
-    "app/export/run.py",  # as above
+    "app/export/vex_output.py",  # a VEX document has no numbers of nanoseconds
     "app/export/speedscope.py",  # as above
     "app/export/flame_graph.py",  # for its own page
 }

@@ -24,6 +24,9 @@ from app.operators.escaping import escaped
 MAX_SHOWN: Final = 150_000
 """Nodes in the file, at some 15 bytes each: 2 MB beside the names. Ten times what fits side by side on a screen."""
 
+_PARTS: Final = ("trees", "drawing", "moving", "picture", "views")
+"""The script's files, in their order."""
+
 _SURENESS: Final = tuple(Sureness)
 
 
@@ -46,7 +49,7 @@ def flame_graph_pieces(
     shown = _shown(tree, threshold)
     if shown.left_out:
         facts = [*facts, (f"{shown.left_out:,} frames of fewer than {threshold:,} events are not in this file", True)]
-    style, script = _asset("flame_graph.css"), _asset("flame_graph.js")
+    style, script = _asset("flame_graph.css"), _script()
     parts = {
         "TITLE": html.escape(title),
         "STYLE": style,
@@ -119,6 +122,13 @@ def _json(value: Any) -> str:
     """JSON without `<`, `>` and `&`, so that no text can end the element around it."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _script() -> str:
+    """The parts of the script as one, with names that only it sees."""
+    parts = [_asset(f"flame_graph.{part}.js") for part in _PARTS]
+    return '"use strict";\n(() => {\n' + "".join(parts) + "})();\n"
 
 
 @cache

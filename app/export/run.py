@@ -246,7 +246,7 @@ def _write_stacks(
 ) -> None:
     books = outcome.books
     assert books is not None
-    title = f"Calls of {time_text(books.first_ns)} to {time_text(books.last_ns)}"
+    title = f"Calls of {time_text(books.first_ns, 9)} to {time_text(books.last_ns, 9)}"
     match form:
         case StackFormat.FOLDED:
             _write(sink, folded_lines(tree, demangle))

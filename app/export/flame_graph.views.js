@@ -1,0 +1,194 @@
+
+// Search
+const finds = () => {
+  const found = [];
+  const waiting = [...inner[0]].reverse();
+  while (waiting.length) {
+    const node = waiting.pop();
+    if (isFound[frameOf[node]]) found.push(node);
+    waiting.push(...childrenOf(node).toReversed());
+  }
+  return found;
+};
+const nextFind = (step) => {
+  if (!isFound) return;
+  const found = finds();
+  if (!found.length) return;
+  const at = found.indexOf(selected);
+  const next = at < 0 ? (step > 0 ? 0 : found.length - 1) : (at + step + found.length) % found.length;
+  select(found[next]);
+};
+const found = (text) => (text ? frames.map((frame) =>
+  [frame[NAME], frame[FILE], frame[MANGLED], frame[BUILD]].some((part) => part.toLowerCase().includes(text))) : null);
+const search = (text) => {
+  query = text.trim().toLowerCase();
+  isFound = found(query);
+  if (isOnly) return show(view, middle, Boolean(isFound));
+  shade();
+  note();
+  draw();
+  table();
+};
+const shade = () => {
+  $("found").textContent = "";
+  $("only").disabled = !isFound;
+  holds = null;
+  if (!isFound) return;
+  let events = 0, places = 0;
+  holds = new Uint8Array(parent.length);
+  const within = new Uint8Array(parent.length);
+  for (let node = 1; node < parent.length; node++) {
+    const hit = isFound[frameOf[node]];
+    if (hit) { places++; holds[node] = 1; if (!within[parent[node]]) events += total[node]; }
+    within[node] = hit || within[parent[node]] ? 1 : 0;
+  }
+  for (let node = parent.length - 1; node > 0; node--) if (holds[node]) holds[parent[node]] = 1;
+  if (tree.outer.length) events = total[0];
+  $("found").textContent = `${many(places, "frame")}, in ${many(events, "event")} (${share(events, ALL)})`;
+};
+
+// Views: as called, turned round, both ways from one function; of all stacks, or of those with a find
+const show = (wanted, frame = -1, only = isOnly) => {
+  isOnly = Boolean(only && isFound);
+  view = wanted === "both" && frame < 0 ? "calls" : wanted;
+  middle = view === "both" ? frame : -1;
+  const from = isOnly ? onlyFound(whole, isFound) : whole;
+  use(view === "callers" ? turnedRound(from, same, REST) : view === "both" ? bothWays(from, middle, same, REST) : from);
+  selected = pointed = 0;
+  $("view").value = view;
+  $("both").textContent = middle < 0 ? "Callers and callees of the chosen frame" : `Callers and callees of ${nameOf(middle).slice(0, 120)}`;
+  $("only").setAttribute("aria-pressed", isOnly);
+  byFrame = null;
+  shade();
+  table();
+  zoom(0);
+  $("spoken").textContent = $("view").selectedOptions[0].textContent;
+  if (tree.outer.length) $("stage").scrollTop = Math.max(0, (tree.middle - CALLERS_SHOWN) * ROW);
+};
+$("view").addEventListener("change", (event) => {
+  const chosen = selected > 0 ? same[frameOf[selected]] : middle;
+  if (event.target.value === "both" && chosen < 0) $("more").textContent = "Choose a frame in the picture first, or a function in the table.";
+  show(event.target.value, chosen);
+});
+$("only").addEventListener("click", () => show(view, middle, !isOnly));
+$("mangled").addEventListener("click", () => {
+  isMangled = !isMangled;
+  $("mangled").setAttribute("aria-pressed", isMangled);
+  if (selected) describe(selected);
+  draw();
+  table();
+});
+
+// The address of what is shown: numbers of frames, which are the same for whoever has this file
+const pathOf = (node) => callers(node).map((one) => frameOf[one]).join(".");
+const nodeAt = (path) => {
+  let node = 0;
+  for (const frame of path ? path.split(".").map(Number) : []) {
+    const next = childrenOf(node).find((child) => frameOf[child] === frame);
+    if (next === undefined) return node;
+    node = next;
+  }
+  return node;
+};
+let isOpening = true;
+const note = () => {
+  if (isOpening) return;
+  const said = new URLSearchParams();
+  if (view !== "calls") said.set("view", view);
+  if (middle >= 0) said.set("of", middle);
+  if (query) said.set("find", query);
+  if (isOnly) said.set("only", "1");
+  if (zoomed > 0) said.set("zoom", pathOf(zoomed));
+  if (selected > 0) said.set("at", pathOf(selected));
+  history.replaceState(null, "", `#${said}`);
+};
+const open = () => {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const wanted = ["calls", "callers", "both"].includes(said.get("view")) ? said.get("view") : "calls";
+  const of = said.has("of") && frames[Number(said.get("of"))] ? same[Number(said.get("of"))] : -1;
+  isOpening = true;
+  isOnly = false;
+  $("search").value = said.get("find") || "";
+  query = $("search").value.trim().toLowerCase();
+  isFound = found(query);
+  show(wanted, of, said.get("only") === "1");
+  zoom(nodeAt(said.get("zoom")));
+  const at = nodeAt(said.get("at"));
+  if (at > 0) select(at);
+  isOpening = false;
+};
+window.addEventListener("hashchange", open);
+$("search").addEventListener("input", (event) => search(event.target.value));
+$("search").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && isFound) { event.preventDefault(); canvas.focus(); nextFind(1); }
+  if (event.key === "Escape") { event.target.value = ""; search(""); canvas.focus(); }
+});
+
+// Functions by events
+const ROWS = 60;
+let byFrame = null, shownRows = ROWS;
+$("longer").addEventListener("click", () => { shownRows += 10 * ROWS; table(); });
+const table = () => {
+  byFrame ||= functionsOf(isOnly ? onlyFound(whole, isFound) : whole, same).filter((one) => frames[one.frame][SURENESS] !== NONE);
+  const meant = byFrame.filter((one) => !isFound || isFound[one.frame]);
+  $("longer").hidden = meant.length <= shownRows;
+  $("table-note").textContent = meant.length > shownRows
+    ? `The first ${count(shownRows)} of ${count(meant.length)} by own events; the search narrows them.`
+    : `${count(meant.length)} by own events.`;
+  $("rows").replaceChildren(...meant.slice(0, shownRows).map((one) => {
+    const frame = frames[one.frame];
+    const name = element("button", nameOf(one.frame));
+    name.title = "Search for it";
+    name.addEventListener("click", () => { $("search").value = frame[NAME]; search(frame[NAME]); window.scrollTo(0, 0); });
+    const reach = element("button", "callers");
+    reach.setAttribute("aria-label", `Callers and callees of ${nameOf(one.frame)}`);
+    reach.className = "reach";
+    reach.addEventListener("click", () => { show("both", one.frame); window.scrollTo(0, 0); canvas.focus(); });
+    name.type = reach.type = "button";
+    return element("tr", undefined, element("td", count(one.own)), element("td", count(one.total)),
+      element("td", saidOf(one.frame)), element("td", undefined, name, " ", reach),
+      element("td", frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
+  }));
+};
+
+// Legend, with the share of each kind among all frames of all events
+const legend = () => {
+  const kinds = [
+    ["user function, name is sure", SURE, 0], ["kernel function, name is sure", SURE, 1],
+    ["name that nothing confirms (ends with ?)", NAMED, 0], ["function unknown (file and offset)", UNKNOWN, 0],
+    ["executed file", NONE, 0],
+  ];
+  const weight = new Map();
+  let all = 0;
+  for (let node = 1; node < whole.parent.length; node++) {
+    const frame = frames[whole.frame[node]];
+    if (frame[SURENESS] === NONE) continue;
+    const key = frame[SURENESS] === SURE ? `${SURE}${frame[KERNEL]}` : `${frame[SURENESS]}0`;
+    weight.set(key, (weight.get(key) || 0) + whole.total[node]);
+    all += whole.total[node];
+  }
+  $("legend").replaceChildren(...kinds.map(([text, sureness, kernel]) => {
+    const swatch = document.createElement("canvas");
+    swatch.width = 68; swatch.height = 36;
+    swatch.setAttribute("aria-hidden", "true");
+    const on = swatch.getContext("2d");
+    on.scale(2, 2);
+    frames.push(["", "", sureness, kernel, "", "", sureness === NONE ? BINARY : ""]);
+    box(on, frames.length - 1, 0, 0, 34, 18);
+    frames.pop();
+    const part = sureness === NONE ? "" : `: ${share(weight.get(`${sureness}${kernel}`) || 0, all)} of frames`;
+    return element("li", undefined, swatch, text + part);
+  }));
+};
+
+$("facts").replaceChildren(...data.facts.map(([text, isWarning]) => {
+  const item = element("li", text);
+  if (isWarning) item.className = "warning";
+  return item;
+}));
+const redraw = () => { readColours(); legend(); draw(); };
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+new ResizeObserver(draw).observe($("stage"));
+redraw();
+open();
+document.documentElement.dataset.ready = "yes";

@@ -36,6 +36,9 @@ commands."""
 _MAX_REMEMBERED_TEXT: Final = 2048
 """Longer texts are computed each time: a few thousand of them would cost more memory than all the others together."""
 
+_SMALL: Final = 192
+"""Bytes of a remembered command line besides its characters."""
+
 _MAX_PASSES: Final = 4
 INTRICATE: Final = "intricate"
 """The rule that masks a whole text because the budget for looking at it was spent."""
@@ -99,7 +102,7 @@ class RedactionEngine:
 
     def forget(self) -> None:
         """Forget every result; what comes next is looked at as if for the first time."""
-        self._arguments = Memo(self._compute_arguments, _REMEMBERED)
+        self._arguments = Memo(self._compute_arguments, _REMEMBERED, weigh=_weight)
         self._addresses = Memo(_computed_address, _REMEMBERED)
         self._paths = Memo(self._compute_path, _REMEMBERED)
         self._symbols = Memo(self._compute_symbol, _REMEMBERED)
@@ -135,15 +138,17 @@ class RedactionEngine:
             return Cleared(self._pseudonyms.of(NameDomain.USER, name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
 
-    name = text
-    """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
+    def name(self, text: str) -> TextAnswer:
+        """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
+        return self._texts[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_text(text)
 
     def symbol(self, text: str) -> TextAnswer:
         """The name of a function; without the rules that read words, because demangled names have spaces."""
         return self._symbols[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_symbol(text)
 
-    system_word = text
-    """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
+    def system_word(self, text: str) -> TextAnswer:
+        """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
+        return self._texts[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_text(text)
 
     def address(self, text: str) -> TextAnswer:
         """An IP address, perhaps with a zone; anything else in its place is masked."""
@@ -293,6 +298,11 @@ class RedactionEngine:
             if scan.exhausted:
                 return [Mask(0, len(plain), REDACTED, INTRICATE)]
         return [mask for mask in found if mask.rule in _OF_SYMBOLS] if context.is_symbol else found
+
+
+def _weight(key: tuple[str, str, bool]) -> int:
+    """Bytes of a remembered command line, about; a look at each item, as for any key, costs as much as the gate."""
+    return len(key[0]) + len(key[1]) + _SMALL
 
 
 def _nothing(_scan: Scan, _context: TextContext) -> list[Mask]:

@@ -25,8 +25,13 @@ FETCH_BYTES: Final = 8 << 20
 
 PARTITION_FETCH_BYTES: Final = 4 << 20
 
-_WAIT_MS: Final = 10
-"""How long a broker keeps a request at a log's end; what comes after it on the connection waits."""
+READING_WAIT_MS: Final = 10
+"""How long a broker keeps a request at a log's end, for who reads up to the end: what comes after it on the connection
+waits."""
+
+FOLLOWING_WAIT_MS: Final = 500
+"""For who goes on as logs grow. A record ends the wait, so it comes no later; and where nothing comes, the broker and
+we have two requests a second and not a hundred."""
 
 _REQUEST_MS: Final = 15_000
 
@@ -38,12 +43,17 @@ Result = TypeVar("Result")
 class LogFetcher:
     """Hands out what is fetched. One thread at a time may use it. Close it."""
 
-    def __init__(self, settings: Settings, *, skips_expired: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, skips_expired: bool = False, fetch_max_wait_ms: int = READING_WAIT_MS
+    ) -> None:
         """Connects when it is first used. With `skips_expired`, records that are gone are no error.
 
         Raises what `client_config` raises.
         """
-        self._config = _options(settings) | {"auto_offset_reset": "earliest" if skips_expired else "none"}
+        self._config = _options(settings) | {
+            "auto_offset_reset": "earliest" if skips_expired else "none",
+            "fetch_max_wait_ms": fetch_max_wait_ms,
+        }
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._consumer: AIOKafkaConsumer | None = None
@@ -161,7 +171,6 @@ def _options(settings: Settings) -> dict[str, Any]:
         "enable_auto_commit": False,
         "check_crcs": True,
         "isolation_level": ISOLATION_LEVEL,
-        "fetch_max_wait_ms": _WAIT_MS,
         "fetch_max_bytes": FETCH_BYTES,
         "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
         "request_timeout_ms": _REQUEST_MS,

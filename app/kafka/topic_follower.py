@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from agents.contract import UNREADABLE_BATCH
 from app.kafka.fetched import DamagedBatchError
-from app.kafka.log_fetcher import LogFetcher
+from app.kafka.log_fetcher import FOLLOWING_WAIT_MS, LogFetcher
 from app.kafka.records import OffsetRange, Partition, Recorded
 from app.kafka.refused import RecordRefusal, RefusedRecords
 from app.kafka.schemas import RecordFault
@@ -39,7 +39,7 @@ class WholeTopics:
         """
         self._refused = RefusedRecords() if refused is None else refused
         self._places = [(name, number) for name, count in names.items() for number in range(count)]
-        self._fetcher = LogFetcher(settings, skips_expired=True)
+        self._fetcher = LogFetcher(settings, skips_expired=True, fetch_max_wait_ms=FOLLOWING_WAIT_MS)
         self._ends: dict[Partition, OffsetRange] | None = None
         """Where everything ended when reading began; None until a broker has said so."""
         self._unread = set(self._places)
@@ -53,6 +53,7 @@ class WholeTopics:
 
     def begin(self) -> None:
         """Read from the beginning, again if need be."""
+        self._fetcher.release()  # the question where the logs end waits for one fetch then, and not for the next too
         self._ends, self._unread = None, set(self._places)
         self.positions = {}
 

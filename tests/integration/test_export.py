@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, Final
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
@@ -20,6 +22,7 @@ from app.settings import from_env
 from app.stages.hot_symbols.table_reading import published_rows
 from app.stages.worker import registered_id
 from schemas import topics
+from tests.support import tools
 from tests.support.browser import PROGRAM, browser, page_in
 from tests.support.delivery_run import PARTITIONS
 from tests.support.export_readers import (
@@ -31,6 +34,7 @@ from tests.support.export_readers import (
     read_speedscope,
 )
 from tests.support.hot_load import HotLoad
+from tests.support.signed_runs import KEY
 from tests.support.watch_scene import DAY, SECOND, WatchScene, watch_scene
 
 pytestmark = pytest.mark.integration
@@ -207,6 +211,25 @@ def test_openvex_says_what_the_answers_to_watches_are(published: Published) -> N
         "unnamed": ["CVE-YOUNG"],
     }
     assert published.export(*wanted).stdout == path.read_text()
+
+
+def test_an_openvex_export_is_signed_and_others_read_it(published: Published) -> None:
+    """A library of others finds the very document in the envelope; there is a query for a time-stamp."""
+    program = tools.dsse_check()
+    if program is None:
+        pytest.skip("the DSSE library of others is not here: `make tools` builds it with Go")
+    folder = published.folder
+    file, key, public, path = (folder / name for name in ("s.toml", "key.pem", "public.pem", "signed.json"))
+    file.write_text(VEX)
+    key.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    result = published.export("--format", "openvex", "--vex", str(file), "-o", str(path), "--sign", str(key))
+    assert result.exit_code == 0, result.output
+
+    command = (program, folder / "signed.dsse.json", public)
+    statement = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert statement["predicate"] == json.loads(path.read_text())
+    assert (folder / "signed.tsq").exists()
 
 
 @pytest.mark.parametrize(

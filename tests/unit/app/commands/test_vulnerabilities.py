@@ -262,3 +262,19 @@ def test_a_copy_whose_code_lies_elsewhere_in_the_file_has_a_policy_of_its_own(tm
     assert sorted(by_digest.values()) == [[0x1000], [0x3000]]
     assert by_digest[sha256(moved.read_bytes()).hexdigest()] == [0x3000]
     assert len({one["name"] for one in made}) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-o", "x.json"), "name its --format"),
+        (("--format", "csaf"), "--format needs --output"),
+        (("--format", "csaf", "-o", "x.json"), "--format needs --vex"),
+        (("--format", "csaf", "-o", "x.json", "--sign", __file__), "--sign is for --format openvex"),
+    ],
+)
+def test_a_document_needs_its_options(commands: Commands, options: tuple[str, ...], said: str) -> None:
+    """What is missing is said before anything is read."""
+    result = commands.run("status", *options)
+    assert result.exit_code == 2
+    assert said in result.output

@@ -209,6 +209,18 @@ def test_runtime_facts_sum_up_hits_and_name_a_container_only_if_it_is_the_only_o
     assert books.calls == 4
 
 
+def test_a_digest_means_the_calls_of_one_image_however_its_id_is_written() -> None:
+    """With the repository in front of it or without; no other image's hits are among them."""
+    digest = f"sha256:{'1f' * 32}"
+    images = (digest, f"shop/web@{digest}", f"sha256:{'2f' * 32}")
+    found, books = facts(
+        records(call(n, KERNEL, image_id=one) for n, one in enumerate(images)), Query(image=f"*{digest}")
+    )
+
+    assert found["kernel!tcp_connect"]["hitCount"] == 2
+    assert (books.calls, books.not_asked_for) == (2, 1)
+
+
 @pytest.mark.parametrize(("doubled", "said"), [(True, "true"), (False, None), (None, "unknown")])
 def test_a_fact_says_whether_its_hits_may_be_doubled(doubled: bool | None, said: str | None) -> None:
     """A count that two ingests may have made too high is not passed on as if it were sure."""

@@ -58,6 +58,15 @@ def policies_in(answer: bytes, digests: Mapping[tuple[str, str], str]) -> tuple[
     return tuple(_policy(policy, digests) for policy in found.policies)
 
 
+def errors_in(answer: bytes) -> dict[tuple[str, str], str]:
+    """What an answer that `policies_in` reads says of its errors, by namespace and name, in the agent's own words.
+
+    Such words may name any file of the node, so they are shown to who asks the agent, and no record has them.
+    """
+    found = ListTracingPoliciesResponse.FromString(answer)
+    return {(one.namespace, one.name): one.error for one in found.policies if one.error}
+
+
 def _policy(status: TracingPolicyStatus, digests: Mapping[tuple[str, str], str]) -> PolicySeen:
     return PolicySeen(
         name=status.name,

@@ -158,6 +158,11 @@ class ProbeSeen:
         is_on = self.state in {PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED} and self.end is WindowEnd.OPEN
         return is_on and {state for state, _ in self.hooks} == {SeenHookState.LOADED}
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the agent has an error of it, in words that only the agent's own answer has."""
+        return self.state in {PolicyState.LOAD_ERROR, PolicyState.ERROR}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEvidence:

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 
 class NotAffectedBecause(enum.StrEnum):
@@ -39,6 +40,10 @@ class NotAffected:
     """The advisory means other packages, versions or platforms."""
 
     reasons: tuple[NotAffectedBecause, ...]
+
+
+FOLDED: Final = "a function that was folded into a constant leaves no code, and counts as absent"
+"""Said wherever code is called absent, for what such a function returned may be in the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any, Final, assert_never
 from agents.vulnerabilities.advisory import Advisory
 from agents.vulnerabilities.probing import NoProbe, ProbePlaces, probe_places
 from agents.vulnerabilities.verdicts import (
+    FOLDED,
     Assessment,
     CannotTell,
     CodeAbsent,
@@ -104,7 +105,7 @@ def reasons_of(assessment: Assessment) -> list[str]:
         case CodePresent() | CannotTell():
             return [one.value for one in assessment.doubts]
         case CodeAbsent():
-            return [f"none of {len(assessment.looked_for):,} functions is in the file"]
+            return [f"none of {len(assessment.looked_for):,} functions is in the file", FOLDED]
         case NoFunctionsNamed():
             return ["the version is affected, and the advisory names no functions"]
         case _:
@@ -153,7 +154,7 @@ def table_lines(found: Sequence[Finding]) -> Iterator[str]:
 def _shown_reasons(finding: Finding) -> list[str]:
     """Without how many functions were looked for, which differs."""
     is_absent = isinstance(finding.assessment, CodeAbsent)
-    return ["none of their functions is in the file"] if is_absent else reasons_of(finding.assessment)
+    return ["none of their functions is in the file", FOLDED] if is_absent else reasons_of(finding.assessment)
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:

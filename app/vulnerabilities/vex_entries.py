@@ -27,7 +27,7 @@ from agents.vulnerabilities.verdict import (
     Verdict,
     product_verdict,
 )
-from agents.vulnerabilities.verdicts import NotAffectedBecause
+from agents.vulnerabilities.verdicts import FOLDED, NotAffectedBecause
 from app.export.vex_file import VexFile, VexSubject
 from app.operators.times import time_text
 from app.vulnerabilities.watching import FileStatus, probe_words
@@ -199,7 +199,7 @@ def _said(verdict: Verdict) -> tuple[VexStatus, Justification | None, str]:
             words = f"Not entered while it was watched, which {verdict.accepted.author} accepts until {until}."
             return VexStatus.NOT_AFFECTED, Justification.NOT_IN_PATH, words
         case CodeNotPresent():
-            words = f"A complete list of the code has none of {len(verdict.looked_for):,} functions."
+            words = f"A complete list of the code has none of {len(verdict.looked_for):,} functions; {FOLDED}."
             return VexStatus.NOT_AFFECTED, Justification.CODE_NOT_PRESENT, words
         case FixedByVersion():
             return VexStatus.FIXED, None, "The version is not affected."

@@ -23,6 +23,7 @@ from agents.vulnerabilities.verdict import (
     Verdict,
     file_verdict,
 )
+from agents.vulnerabilities.verdicts import FOLDED
 from app.export.vex_file import VexFile
 from app.operators.times import time_text
 from app.stages.hot_symbols.watch_list import in_canonical_form
@@ -32,6 +33,8 @@ from schemas.probes import WindowEnd
 _REASONS: Final = {one.value: one for one in ReasonKind}
 _ANSWERS: Final = {one.value: one for one in AnswerKind}
 _MAX_SHOWN: Final = 5
+_ERROR_COMMAND: Final = "callstream doctor tetragon"
+"""Where the agent can be reached, it shows the agent's error; no topic has that text, which may name private files."""
 
 
 def watches_of(found: Iterable[Finding], since_ns: int) -> dict[str, Watch]:
@@ -196,7 +199,7 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
             row["accepted_by"], row["expires_ns"] = verdict.accepted.author, verdict.accepted.expires_ns
             row["seen"] = [_seen_row(one) for one in verdict.seen]
         case CodeNotPresent():
-            row["looked_for"] = list(verdict.looked_for)
+            row["looked_for"], row["reasons"] = list(verdict.looked_for), [FOLDED]
         case NotConcerned():
             row["reasons"] = [one.value for one in verdict.reasons]
         case FixedByVersion():
@@ -242,6 +245,7 @@ def probe_row(probe: ProbeSeen) -> dict[str, Any]:
         "from_ns": probe.from_ns,
         "until_ns": probe.until_ns,
         "agent_version": probe.agent_version,
+        "command": _ERROR_COMMAND if probe.has_failed else "",
     }
 
 
@@ -265,7 +269,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
             yield f"accepted by {verdict.accepted.author} until {time_text(verdict.accepted.expires_ns)}"
             yield from _shown([_quiet_words(one) for one in verdict.seen])
         case CodeNotPresent():
-            yield f"looked for {len(verdict.looked_for):,} functions in a complete list of the code"
+            yield f"looked for {len(verdict.looked_for):,} functions in a complete list of the code; {FOLDED}"
         case NotConcerned():
             yield "; ".join(one.value for one in verdict.reasons)
         case FixedByVersion():

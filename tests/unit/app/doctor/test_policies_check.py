@@ -58,6 +58,23 @@ def test_what_keeps_a_hook_from_counting_is_a_warning(tmp_path: Path, said: dict
     assert what in found[0]
 
 
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("open /procRoot/1/root/app:\n no such file", " (open /procRoot/1/root/app: no such file)"),
+        ("x" * 300, f" ({'x' * 200}…)"),
+        (" \n", ""),
+    ],
+    ids=["whole", "long", "blank"],
+)
+def test_a_policy_that_failed_to_load_is_named_with_the_agents_error(tmp_path: Path, error: str, shown: str) -> None:
+    """On one line, and not more of it than fits there."""
+    failed = TLS | {"state": "TP_STATE_LOAD_ERROR", "error": error}
+    found = [text for verdict, text in _findings(tmp_path, {"policies": [failed]}) if verdict is CheckVerdict.WARN]
+
+    assert found[1:] == [f"these policies failed to load: tls{shown}"]
+
+
 def test_policies_that_are_loaded_as_their_files_say_are_fine(tmp_path: Path) -> None:
     """Nothing is to do."""
     found = [text for verdict, text in _findings(tmp_path, {"policies": [TLS]}) if verdict is CheckVerdict.OK]

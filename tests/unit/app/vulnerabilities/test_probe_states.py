@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from agents.probes.policy_file import TracingPolicy, read_policy
 from agents.vulnerabilities.verdict import ProbeSeen
 from app.vulnerabilities.probe_states import probe_states
-from app.vulnerabilities.watching import probe_words
+from app.vulnerabilities.watching import probe_row, probe_words
 from schemas.probes import PolicyState, ProbeWindow, SeenHooks, SeenHookState, WindowEnd
 
 BUILD_ID = "ab" * 20
@@ -47,3 +49,12 @@ def test_a_policy_that_is_gone_is_not_loaded() -> None:
     assert not replace(gone, end=WindowEnd.GONE).is_loaded
     assert not replace(gone, hooks=()).is_loaded
     assert not replace(gone, state=PolicyState.LOAD_ERROR).is_loaded
+
+
+@pytest.mark.parametrize("state", PolicyState)
+def test_a_policy_with_an_error_has_the_command_that_shows_it(state: PolicyState) -> None:
+    """The words are the agent's alone, for they may name private files."""
+    probe = ProbeSeen(policy="p", node="n", state=state)
+    command = "callstream doctor tetragon" if state in {PolicyState.LOAD_ERROR, PolicyState.ERROR} else ""
+
+    assert probe_row(probe)["command"] == command

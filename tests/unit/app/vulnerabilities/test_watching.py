@@ -1,6 +1,7 @@
 """Findings become watches, and the answers to them the verdict of today."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from agents.hot_symbols.watch.watch import Watch
 from agents.vulnerabilities.advisory import Advisory
 from agents.vulnerabilities.osv import read_osv
+from agents.vulnerabilities.verdict import CodeNotPresent
+from agents.vulnerabilities.verdicts import FOLDED, CodeAbsent
 from app.symbols.adding import AddOptions
 from app.symbols.store import SymbolStore
-from app.vulnerabilities.findings import Finding, findings
+from app.vulnerabilities.findings import Finding, finding_row, findings, reasons_of
 from app.vulnerabilities.programs import programs
 from app.vulnerabilities.watching import Observed, callers_of, statuses, verdict_lines, verdict_row, watches_of
 from tests.support.indexed_files import add_to
@@ -71,6 +74,17 @@ def test_a_verdict_says_what_is_missing_and_the_command_for_it(found: list[Findi
     row = verdict_row(unprobed)
     assert row["verdict"] == "under_investigation"
     assert {one["lack"] for one in row["lacks"]} >= {"NOT_PROBED", "STATIC_DOUBT"}
+
+
+def test_what_counts_as_absent_besides_is_said_with_the_verdict(found: list[Finding]) -> None:
+    """A function that was folded into a constant has no code, so all are told wherever code is absent."""
+    absent = CodeAbsent(("lib.Parse",))
+    [line] = verdict_lines(CodeNotPresent(absent.looked_for))
+
+    assert FOLDED in reasons_of(absent)
+    assert FOLDED in finding_row(replace(found[0], assessment=absent))["reasons"]
+    assert verdict_row(CodeNotPresent(absent.looked_for))["reasons"] == [FOLDED]
+    assert line.endswith(FOLDED)
 
 
 def test_a_hit_names_its_events_and_callers(found: list[Finding]) -> None:

@@ -24,9 +24,23 @@ COMPILED = (
     "agents/hot_symbols/reading",
     "agents/memo.py",
     "agents/packing.py",
+    "agents/privacy/matching",
+    "agents/privacy/redaction",
+    "agents/privacy/rules",
 )
 """What mypyc compiles in a wheel, by folder or file: pure modules in which a stage spends its time. The same sources
 without a change, so that a checkout and a wheel without a compiler do the same more slowly."""
+
+NOT_COMPILED = (
+    "__init__.py",
+    "answers.py",
+    "choices.py",
+    "further_programs.py",
+    "program_forms.py",
+    "program_table.py",
+    "scanner_table.py",
+)
+"""Files in those folders that only hold tables and types: compiled, they take long to build and save no time."""
 
 
 def _extensions() -> list[Extension]:
@@ -42,7 +56,7 @@ def _extensions() -> list[Extension]:
         print("mypyc is not here: this wheel has plain Python only", file=sys.stderr)  # noqa: T201 - how setup.py speaks
         return []
     found = [path for name in COMPILED for path in (ROOT / name).rglob("*.py")] + [ROOT / name for name in COMPILED]
-    files = sorted(str(path.relative_to(ROOT)) for path in found if path.is_file() and path.name != "__init__.py")
+    files = sorted(str(path.relative_to(ROOT)) for path in found if path.is_file() and path.name not in NOT_COMPILED)
     # what other packages have types for must not change what is built: a build has only mypy beside it
     extensions = mypycify(["--ignore-missing-imports", "--follow-imports=silent", *files], debug_level="0")
     for extension in extensions:

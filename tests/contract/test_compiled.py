@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 STEPS: Final = ROOT / "bench" / "compare_steps.py"
 EVENTS: Final = 3_000
 _SOURCES: Final = ("app", "agents", "schemas", "pyproject.toml", "setup.py", "README.md", "LICENSE", "AUTHORS")
+_GOLDEN: Final = ("tests/golden/test_golden.py", "tests/unit/agents/privacy/redaction")
 _DIGESTS: Final = "import json, sys; print(json.dumps(json.loads(sys.stdin.readline())['digests'], sort_keys=True))"
 
 
@@ -55,7 +56,9 @@ def test_compiled_modules_put_out_the_same_bytes_as_their_sources(tmp_path: Path
     compiled = _wheel(tmp_path)
     where = _python(compiled, "-c", "import agents.canonicalize.stage as one; print(one.__file__)")
     assert where.strip().endswith(".so")
-    _python(compiled, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/golden/test_golden.py")
+    where = _python(compiled, "-c", "import agents.privacy.redaction.engine as one; print(one.__file__)")
+    assert where.strip().endswith(".so")
+    _python(compiled, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_GOLDEN)
 
     _python(ROOT, STEPS, ROOT, tmp_path / "events", str(EVENTS))
     assert _digests(compiled, tmp_path / "events") == _digests(ROOT, tmp_path / "events")

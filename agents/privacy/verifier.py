@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from agents.memo import Memo
 from agents.privacy.audit.needles import Needles
 from agents.privacy.audit.sure_forms import sure_rules
-from agents.privacy.audit.text_words import TextWords, words_of_text
+from agents.privacy.audit.text_words import TextWords, words_of_name, words_of_text
 from agents.privacy.audit.topic_words import TopicWords, WordPlace
 
 _PIECE: Final = 4096
@@ -136,8 +136,7 @@ class Verifier:
             rules.update(sure_rules(piece, is_free=is_free))
             if self._needles.stand_in(piece):
                 rules.add("needle")
-            if is_free:
-                words = _joined(words, words_of_text(piece, program))
+            words = _joined(words, words_of_text(piece, program) if is_free else words_of_name(piece))
         return words._replace(rules=tuple(sorted({*rules, *words.rules})))
 
 
@@ -154,6 +153,8 @@ def _joined(first: TextWords, second: TextWords) -> TextWords:
         first.phrases + second.phrases,
         first.vocabulary | second.vocabulary,
         second.digest,
+        first.recurring + second.recurring,
+        first.names + second.names,
     )
 
 

@@ -60,7 +60,8 @@ def audit_command(
       encoded words       base 64 and hexadecimal digits that hold one of these
     What it can tell of many texts together:
       unmasked-slot       the filter masks this place of a program, and once it did not
-      recurring-word      a strange word that comes back in another program
+      recurring-word      a strange word that comes back in another program; a code of 8 to 10 digits, words joined by
+                          signs, or written words with a number, that three programs share and that name nothing
       word-phrase         ordinary words in a row that nobody else uses
 
     It cannot tell a secret that reads as an ordinary word or name, a digest or number that nothing announces, a short

@@ -7,13 +7,14 @@ secret. What is less sure is left to the comparison (topic_words.py).
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import groupby
 from typing import Final, NamedTuple
 
 from agents.privacy.audit.announcers import Announcement, announcement, announces_number
 from agents.privacy.audit.placed_words import Announced, PlacedWord, placed_words
+from agents.privacy.audit.recurring_forms import RecurringValue, counts_something, recurring_form
 from agents.privacy.audit.sure_forms import sure_rules
 from agents.privacy.audit.word_lists import ENGLISH, PASSWORDS_ALONE
 from agents.privacy.audit.word_looks import Look, chosen_by_people, is_digest, is_machine_name, look_of
@@ -43,6 +44,7 @@ _PUBLIC: Final = (
 _PUBLIC_KEY: Final = "AAAA"
 """How public keys of SSH begin: with the length of the name of their kind, in base 64."""
 
+_PATH: Final = re.compile(r"(?<![^\s\"'=:,])[^\s\"'=:,]*/[^\s\"',]*")
 _PHRASE_WORDS: Final = 4
 _LONG_PHRASE_WORDS: Final = 12
 _PHRASE: Final = re.compile(
@@ -79,22 +81,36 @@ class TextWords(NamedTuple):
     """Words that make names: a phrase of them is a name."""
     digest: bytes = b""
     """Stands for the text."""
+    recurring: tuple[RecurringValue, ...] = ()
+    """Values that are secrets only if unrelated programs share them."""
+    names: tuple[bytes, ...] = ()
+    """Digests of values of such a form that are names of things: they stand in a path or in a field for names."""
 
     @property
     def is_telling(self) -> bool:
-        """Whether it has more to say than its vocabulary."""
-        return bool(self.rules or self.masked_slots or self.open_words or self.phrases)
+        """Whether it has more to say than its vocabulary and names."""
+        return bool(self.rules or self.masked_slots or self.open_words or self.phrases or self.recurring)
+
+
+def words_of_name(text: str) -> TextWords:
+    """What a text says that is the name of something: which values are names."""
+    return TextWords(
+        names=tuple(_digest(part) for part in re.split(r"[/:@]", text) if recurring_form(part) is not None)
+    )
 
 
 def words_of_text(text: str, program: str) -> TextWords:
     """What the words of a text of `program` say."""
     rules, masked, open_words = set[str](), list[bytes](), list[OpenWord]()
+    shared = dict[str, tuple[str, ...]]()
     for placed in placed_words(text):
         slot = _digest(program, placed.announcer) if placed.announcer else b""
         if _REAL_MASK in placed.value and slot:
             masked.append(slot)
         if not placed.value or _MASK.search(placed.value) is not None:
             continue
+        if (parts := _shared(placed)) is not None:
+            shared[placed.value] = parts
         rule = _rule_of(placed)
         if rule is not None:
             rules.add(rule)
@@ -110,9 +126,33 @@ def words_of_text(text: str, program: str) -> TextWords:
         tuple(dict.fromkeys(masked)),
         tuple(open_words),
         tuple(phrase for phrase in phrases if len(phrase) < _LONG_PHRASE_WORDS),
-        frozenset(part for part in re.findall(r"[a-z]{3,9}", text.lower()) if part in ENGLISH),
+        frozenset(part for part in re.findall(r"[a-z]{3,9}", _without(text, shared).lower()) if part in ENGLISH),
         _digest(text),
+        tuple(RecurringValue(_digest(value), parts) for value, parts in shared.items()),
+        tuple(_names_in_paths(text)),
     )
+
+
+def _shared(placed: PlacedWord) -> tuple[str, ...] | None:
+    """The words that must be rare, if a word is to be compared with those of other programs."""
+    value, name, _ = placed
+    parts = recurring_form(value)
+    if parts is None or name.lower().endswith(_PUBLIC) or (value.isdigit() and counts_something(name)):
+        return None
+    return parts
+
+
+def _without(text: str, values: Iterable[str]) -> str:
+    """A text without values: a value does not make its own words ordinary."""
+    for value in values:
+        text = text.replace(value, " ")
+    return text
+
+
+def _names_in_paths(text: str) -> Iterator[bytes]:
+    """Digests of values that are parts of paths."""
+    for path in _PATH.findall(text) if "/" in text else ():
+        yield from words_of_name(path).names
 
 
 def _rule_of(placed: PlacedWord) -> str | None:

@@ -1,5 +1,7 @@
 """agents/privacy/audit: what the texts of a topic say together and none of them alone."""
 
+import pytest
+
 from agents.privacy.verifier import Verifier
 
 
@@ -47,3 +49,55 @@ def test_parts_of_a_topic_say_together_what_the_whole_says() -> None:
         (0, "recurring-word"),
         (1, "recurring-word"),
     }
+
+
+SHARED = [
+    "48201957",
+    "teal&Heron&quay",
+    "otter#kettle!moss",
+    "mossy77kettle!",
+    "Lantern-Thistle-47",
+    "gravel^plum^oboe",
+]
+
+
+@pytest.mark.parametrize("value", SHARED)
+def test_a_value_that_three_programs_share_is_reported(value: str) -> None:
+    """As a bare word, an option's value and in JSON; by two programs, or through a shell and sudo, it says nothing."""
+    lines = (f"mailer open {value} now", f"syncer --gate {value}", f'poster -d {{"gate":"{value}"}}')
+    assert _compared(*lines) == {(number, "recurring-word") for number in range(3)}
+    assert _compared(*lines[:2]) == set()
+    assert _compared(lines[0], f"mailer2 open {value}", f"sh -c 'mailer open {value}'", f"sudo open {value}") == set()
+
+
+ORDINARY = [
+    "20261201", "01122026", "1764558900", "16777216", "33554431", "10000000", "65535000", "11112222",
+    "en_US.UTF-8", "utf8mb4_general_ci", "feature-login-17", "worker-blue-02", "x86_64-linux-gnu", "application/json",
+    "image/svg+xml", "1.2.3~rc1+dfsg", "HEAD~12345", "release-4.2^", "nixpkgs#hello", "Content-Type", "libstdc++6",
+    "lib*.so.6", "report-%d.txt", "name=north&size=12", "i-0abcd1234ef567890", "Finished!", "C++17-standard",
+    "Debian-12-Slim", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "gateway@north", "Ubuntu-22.04",
+    "base64$encoded", "$HOME$other", "50%25done", "db01.example.net:5432",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ORDINARY)
+def test_ordinary_values_that_many_programs_share_are_not_reported(value: str) -> None:
+    """Dates, sizes, locales, branches, versions, kinds of media, patterns and identifiers have a reason to recur."""
+    assert (
+        _compared(*(f"{program} open {value} north" for program in ("mailer", "syncer", "poster", "lister"))) == set()
+    )
+
+
+def test_a_shared_value_that_names_something_is_not_reported() -> None:
+    """A number that is an amount, a part of a path, a pod's name, and words that the topic says elsewhere."""
+    programs = ("mailer", "syncer", "poster")
+    assert _compared(*(f"{program} --block-size 48201957" for program in programs)) == set()
+    lines = [f"{program} open Lantern-Thistle-47" for program in programs]
+    assert _compared(*lines, "tar -cf /srv/Lantern-Thistle-47/data") == set()
+    assert _compared(*lines, *(f"lister show lantern thistle {number}" for number in range(3))) == set()
+    verifier = Verifier()
+    for number, line in enumerate(lines):
+        binary, _, arguments = line.partition(" ")
+        record = {"process": {"binary": binary, "arguments": arguments, "pod_name": "Lantern-Thistle-47"}}
+        assert list(verifier.findings(record, offset=number)) == []
+    assert list(verifier.compared()) == []

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +11,8 @@ import click
 from agents.hot_symbols.table.query import Query
 from app.commands.options import EXISTING_FILE, FILE, POSITION_HELP, position_option
 from app.evidence.keys import load_private_key
-from app.export.run import Export, StackFormat
-from app.export.symbol_map import read_symbol_map
+from app.export.run import Export, ExportOutcome, StackFormat
+from app.export.symbol_map import SymbolMap, read_symbol_map
 from app.export.vex_file import read_vex_file
 from app.export.window import open_window
 from app.kafka.positions import First, Last, Position
@@ -42,6 +43,8 @@ def _digest(_context: click.Context, _parameter: click.Parameter, text: str | No
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @position_option("--from", "start", "Where the window begins. Default: first.")
 @position_option("--to", "end", "Where the window ends, not included. Default: last.")
+@position_option("--base-from", "base_start", "For html: compare with a window that begins here.")
+@position_option("--base-to", "base_end", "Where the window to compare with ends, not included.")
 @click.option("--namespace", metavar="PATTERN", help="Only calls of this namespace.")
 @click.option("--image", metavar="PATTERN", help="Only calls of this image, by name or id.")
 @click.option("--vex", "vex_path", type=FILE, help="For openvex: a TOML file with author, products and actions.")
@@ -57,6 +60,8 @@ def command(
     form: str,
     start: Position | None,
     end: Position | None,
+    base_start: Position | None,
+    base_end: Position | None,
     namespace: str | None,
     image: str | None,
     vex_path: Path | None,
@@ -92,6 +97,9 @@ def command(
     functions is in other code. In all other cases it is `under_investigation`, with the reasons. With --sign, a DSSE
     envelope and a query for a time-stamp are written beside it.
 
+    With --base-from and --base-to, the flame graph shows by how much the share of each frame differs from that in the
+    base window, as colour, number and table.
+
     PATTERN may have `*`, `?` and `[...]`. The same window always gives the same bytes.
 
     \b
@@ -103,6 +111,7 @@ def command(
          output says which
     Example:
       callstream export --format html --from 1h -o calls.html
+      callstream export --format html --from 1h --base-from 2h --base-to 1h -o now.html
       callstream export --format pprof --namespace shop --from 2h --to 1h -o calls.pb.gz
       callstream export --format folded --from 0:1000 --to 0:2000 | flamegraph.pl > calls.svg
       callstream export --format runtime-facts -o facts.ndjson
@@ -128,6 +137,7 @@ def command(
         raise click.BadParameter("--symbol-map is for --format runtime-facts")
     if subject is not None and (form != FACTS or image is not None or (start is None and end is None)):
         raise click.BadParameter("--subject is for runtime-facts with --from or --to, instead of --image")
+    base = _base(form, base_start, base_end)
     if as_json and to is None:
         raise click.BadParameter("--json needs --output, because standard output holds one kind of data")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
@@ -146,16 +156,36 @@ def command(
                 progress.begin("rows written")
                 outcome = export.table_facts(symbols)
             else:
-                with open_window(settings, start or First(), end or Last()) as window:
-                    progress.begin("records read", window.offsets)
-                    outcome = (
-                        export.window_facts(window, symbols)
-                        if form == FACTS
-                        else export.stacks(window, StackFormat(form))
-                    )
+                ranges = (start or First(), end or Last()), base
+                outcome = _of_window(export, form, ranges, symbols, progress)
     except OSError as error:
         raise OperatorError(f"cannot write {to or 'standard output'}: {error.strerror}") from None
     print_answer(outcome.document(), outcome.lines(), as_json=as_json, err=to is None)
     if not outcome.written and not as_json:
         echo("nothing to write, so nothing was written", err=True)
     sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
+
+
+def _base(form: str, start: Position | None, end: Position | None) -> tuple[Position, Position] | None:
+    """The window that a flame graph is compared with."""
+    if start is None and end is None:
+        return None
+    if start is None or end is None or form != StackFormat.HTML:
+        raise click.BadParameter("--base-from and --base-to need each other and --format html")
+    return start, end
+
+
+def _of_window(
+    export: Export,
+    form: str,
+    ranges: tuple[tuple[Position, Position], tuple[Position, Position] | None],
+    symbols: SymbolMap | None,
+    progress: Progress,
+) -> ExportOutcome:
+    """Export a window of calls, perhaps compared with another one."""
+    with ExitStack() as opened:
+        windows = [opened.enter_context(open_window(export.settings, *one)) for one in ranges if one is not None]
+        progress.begin("records read", sum(window.offsets for window in windows))
+        if form == FACTS:
+            return export.window_facts(windows[0], symbols)
+        return export.stacks(windows[0], StackFormat(form), windows[1] if len(windows) > 1 else None)

@@ -33,8 +33,12 @@ const kindsOf = frames.map((frame, number) => {
 const same = Int32Array.from(kindsOf, (kinds) => kinds.best);
 const saidOf = (frame) => SAID.filter((said, sureness) => said && kindsOf[frame].sureness & (1 << sureness)).join(", in part ");
 
-const whole = treeOf(data, SMALL);
-const ALL = whole.total[0];
+const now = treeOf(data, SMALL);
+const before = data.base ? treeOf(data.base, SMALL) : null;
+let whole = now, ALL = whole.total[0], was = null;
+// How far the share of a frame is above that in the base window, from -1 to 1, whichever gives the widths
+const change = (events, other) => (whole === now ? 1 : -1) * (events / ALL - (other || 0) / (was[0] || 1));
+const points = (by) => `${by > 0 ? "+" : by < 0 ? "−" : "±"}${(100 * Math.abs(by)).toFixed(2)} points`;
 let tree, parent, frameOf, own, depth, inner, total, deepest, row;
 const use = (made) => { tree = made; ({ parent, own, depth, inner, total, deepest, row } = made); frameOf = made.frame; };
 use(whole);
@@ -67,7 +71,13 @@ const spread = (text) => {
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
   return ((hash >>> 8) % 1000) / 1000;
 };
-const fillOf = (frame) => {
+const LEAST_CHANGE = 0.0005;
+const fillOf = (frame, by) => {
+  if (by !== undefined) {
+    if (Math.abs(by) < LEAST_CHANGE) return colours.unknown;
+    const [, , light] = by > 0 ? colours.user : colours.kernel;
+    return `hsl(${by > 0 ? 8 : 212} ${Math.min(85, 25 + Math.abs(by) * 240)}% ${light + 6}%)`;
+  }
   const [name, file, sureness, kernel, , , resolution] = frames[frame];
   if (sureness === UNKNOWN) return colours.unknown;
   if (sureness === NONE && resolution !== BINARY) return colours.page;
@@ -161,6 +171,14 @@ const draw = () => {
   outline(pointed, colours.ink, 1);
   if (document.activeElement === canvas) outline(selected, colours.focus, 3);
 };
+// More than in the base window is red with a bar above, less is blue with a bar below: not by colour alone
+const changed = (node, x, y, w, h) => {
+  const by = change(total[node], was[node]);
+  pen.fillStyle = fillOf(frameOf[node], by);
+  pen.fillRect(x, y, w, h);
+  pen.fillStyle = colours.ink;
+  if (Math.abs(by) >= LEAST_CHANGE) pen.fillRect(x, by > 0 ? y : y + h - 2, w, 2);
+};
 const put = (node, x, w, isCaller) => {
   const frame = frameOf[node];
   const y = row[node] * ROW, h = ROW - GAP;
@@ -175,6 +193,7 @@ const put = (node, x, w, isCaller) => {
     pen.globalAlpha = isCaller ? 0.55 : 1;
     box(pen, frame, x, y, room, h);
     pen.globalAlpha = 1;
+    if (was) changed(node, x, y, room, h);
   }
   if (isFound && !isOther) {
     pen.fillStyle = colours.found;

@@ -16,6 +16,7 @@ const describe = (node) => {
   const parts = [
     `${count(total[node])} events, ${share(total[node], ALL)} of all`,
     zoomed > 0 ? `${share(total[node], total[zoomed])} of what is shown` : "",
+    was ? `${count(was[node])} events in the other window, ${points(change(total[node], was[node]))}` : "",
     own[node] ? `${count(own[node])} ended here` : "",
     meaning(frameOf[node]),
     frame[FILE] && frame[FILE] !== frame[NAME] ? frame[FILE] : "",
@@ -27,7 +28,7 @@ const describe = (node) => {
 const speak = (node) => {
   const frame = frames[frameOf[node]];
   $("spoken").textContent = `${nameOf(frameOf[node])}, ${meaning(frameOf[node])}, ${count(total[node])} events, ` +
-    `${share(total[node], ALL)}, level ${depth[node] + 1}, ${tree.side[node] < 0 || view === "callers" ? "callers" : "callees"}: ${inner[node].length}`;
+    `${share(total[node], ALL)}${was ? `, ${points(change(total[node], was[node]))}` : ""}, level ${depth[node] + 1}, ${tree.side[node] < 0 || view === "callers" ? "callers" : "callees"}: ${inner[node].length}`;
 };
 
 // Moving

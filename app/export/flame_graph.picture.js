@@ -28,7 +28,7 @@ const asSvg = () => {
     const isOther = isFound && !isFound[frame];
     const one = add(group, "g", {});
     add(one, "title", {}, `${nameOf(frame)}: ${count(total[node])} events, ${share(total[node], ALL)}; ${meaning(frame)}`);
-    add(one, "rect", { x: from.toFixed(2), y, width: room.toFixed(2), height: ROW - GAP, fill: isOther ? colours.other : fillOf(frame) });
+    add(one, "rect", { x: from.toFixed(2), y, width: room.toFixed(2), height: ROW - GAP, fill: isOther ? colours.other : fillOf(frame, was ? change(total[node], was[node]) : undefined) });
     if (isFound && !isOther) add(one, "rect", { x: from.toFixed(2), y: y + ROW - GAP - 3, width: Math.max(room, 2).toFixed(2), height: 3, fill: colours.found });
     const text = room > 26 ? cutText(nameOf(frame), room - 8, frames[frame][SURENESS] === NAMED ? "?" : "") : "";
     if (text) add(one, "text", { x: (from + 4).toFixed(2), y: y + 14.5, fill: isOther ? colours.otherInk : colours.ink }, text);

@@ -42,13 +42,27 @@ class _Shown:
 
 
 def flame_graph_pieces(
-    tree: CallTree, demangle: Demangle, title: str, facts: Sequence[tuple[str, bool]], max_shown: int = MAX_SHOWN
+    tree: CallTree,
+    demangle: Demangle,
+    title: str,
+    facts: Sequence[tuple[str, bool]],
+    max_shown: int = MAX_SHOWN,
+    *,
+    base: CallTree | None = None,
 ) -> Iterator[str]:
-    """The page in pieces. `facts` are lines for its head, each with whether it is a warning."""
-    threshold = _threshold(tree, max_shown)
-    shown = _shown(tree, threshold)
-    if shown.left_out:
-        facts = [*facts, (f"{shown.left_out:,} frames of fewer than {threshold:,} events are not in this file", True)]
+    """The page in pieces. `facts` are lines for its head, each with whether it is a warning.
+
+    With `base`, the page shows how the share of each frame differs from that in the base.
+    """
+    trees = [tree] if base is None else [tree, base]
+    pictures = []
+    for one in trees:
+        threshold = _threshold(one, max_shown)
+        pictures.append(shown := _shown(one, threshold))
+        if shown.left_out:
+            where = "this file" if one is tree else "what it is compared with"
+            left_out = f"{shown.left_out:,} frames of fewer than {threshold:,} events are not in {where}"
+            facts = [*facts, (left_out, True)]
     style, script = _asset("flame_graph.css"), _script()
     parts = {
         "TITLE": html.escape(title),
@@ -59,7 +73,7 @@ def flame_graph_pieces(
     }
     before, after = _asset("flame_graph.html").split("@DATA@")
     yield _filled(before, parts)
-    yield from _data(tree, demangle, facts, shown)
+    yield from _data(trees, demangle, facts, pictures)
     yield _filled(after, parts)
 
 
@@ -94,15 +108,28 @@ def _shown(tree: CallTree, threshold: int) -> _Shown:
     return shown
 
 
-def _data(tree: CallTree, demangle: Demangle, facts: Sequence[tuple[str, bool]], shown: _Shown) -> Iterator[str]:
+def _data(
+    trees: Sequence[CallTree], demangle: Demangle, facts: Sequence[tuple[str, bool]], pictures: Sequence[_Shown]
+) -> Iterator[str]:
     """The data as JSON that may stand inside a script element; frames that no node shows are not in it."""
-    used = {number: place for place, number in enumerate(sorted(set(shown.frame)))}
+    used: dict[StackFrame, int] = {}
+    numbers = [
+        {number: used.setdefault(tree.frames[number], len(used)) for number in sorted(set(shown.frame))}
+        for tree, shown in zip(trees, pictures, strict=True)
+    ]
     yield f'{{"facts":{_json([(escaped(line), warns) for line, warns in facts])},"frames":['
-    for number, place in used.items():
-        yield ("," if place else "") + _json(_frame(tree.frames[number], demangle))
-    frames = [used[number] for number in shown.frame]
-    yield f'],"depth":{_json(shown.depth)},"frame":{_json(frames)},"own":{_json(shown.own)},'
-    yield f'"smallAt":{_json(list(shown.small))},"small":{_json(list(shown.small.values()))}}}'
+    for frame, place in used.items():
+        yield ("," if place else "") + _json(_frame(frame, demangle))
+    yield "]," + _nodes(pictures[0], numbers[0])
+    if len(pictures) > 1:
+        yield f',"base":{{{_nodes(pictures[1], numbers[1])}}}'
+    yield "}"
+
+
+def _nodes(shown: _Shown, numbers: dict[int, int]) -> str:
+    frames = [numbers[number] for number in shown.frame]
+    small = f'"smallAt":{_json(list(shown.small))},"small":{_json(list(shown.small.values()))}'
+    return f'"depth":{_json(shown.depth)},"frame":{_json(frames)},"own":{_json(shown.own)},{small}'
 
 
 def _frame(frame: StackFrame, demangle: Demangle) -> list[Any]:

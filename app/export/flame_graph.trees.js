@@ -121,6 +121,26 @@ const onlyFound = (tree, isFound) => {
   return finished(made);
 };
 
+// Events of the same paths in another tree, by node; 0 where it has none.
+const matched = (tree, other) => {
+  const was = new Float64Array(tree.parent.length);
+  was[0] = other.total[0];
+  const waiting = [[0, 0]];
+  while (waiting.length) {
+    const [node, twin] = waiting.pop();
+    const pairs = [[tree.inner[node], other.inner[twin]]];
+    if (node === 1 && tree.outer.length) pairs.push([tree.outer, twin === 1 ? other.outer : []]);
+    for (const [nodes, twins] of pairs) {
+      const places = new Map(twins.map((one) => [other.frame[one], one]));
+      for (const child of nodes) {
+        const found = places.get(tree.frame[child]);
+        if (found !== undefined) { was[child] += other.total[found]; waiting.push([child, found]); }
+      }
+    }
+  }
+  return was;
+};
+
 // Events of each function: those that ended in it, and those with what it called; one that calls itself counts once.
 const functionsOf = (tree, same) => {
   const own = new Float64Array(same.length), total = new Float64Array(same.length), open = new Int32Array(same.length);

@@ -52,8 +52,16 @@ const show = (wanted, frame = -1, only = isOnly) => {
   isOnly = Boolean(only && isFound);
   view = wanted === "both" && frame < 0 ? "calls" : wanted;
   middle = view === "both" ? frame : -1;
-  const from = isOnly ? onlyFound(whole, isFound) : whole;
-  use(view === "callers" ? turnedRound(from, same, REST) : view === "both" ? bothWays(from, middle, same, REST) : from);
+  const seen = (all) => {
+    const from = isOnly ? onlyFound(all, isFound) : all;
+    return view === "callers" ? turnedRound(from, same, REST) : view === "both" ? bothWays(from, middle, same, REST) : from;
+  };
+  ALL = whole.total[0];
+  use(seen(whole));
+  if (before) {
+    was = matched(tree, seen(whole === now ? before : now));
+    was[0] = (whole === now ? before : now).total[0];
+  }
   selected = pointed = 0;
   $("view").value = view;
   $("both").textContent = middle < 0 ? "Callers and callees of the chosen frame" : `Callers and callees of ${nameOf(middle).slice(0, 120)}`;
@@ -71,6 +79,13 @@ $("view").addEventListener("change", (event) => {
   show(event.target.value, chosen);
 });
 $("only").addEventListener("click", () => show(view, middle, !isOnly));
+$("windows").hidden = !before;
+$("change").hidden = !before;
+$("windows").addEventListener("click", () => {
+  whole = whole === now ? before : now;
+  $("windows").setAttribute("aria-pressed", whole !== now);
+  show(view, middle);
+});
 $("mangled").addEventListener("click", () => {
   isMangled = !isMangled;
   $("mangled").setAttribute("aria-pressed", isMangled);
@@ -98,6 +113,7 @@ const note = () => {
   if (middle >= 0) said.set("of", middle);
   if (query) said.set("find", query);
   if (isOnly) said.set("only", "1");
+  if (whole !== now) said.set("base", "1");
   if (zoomed > 0) said.set("zoom", pathOf(zoomed));
   if (selected > 0) said.set("at", pathOf(selected));
   history.replaceState(null, "", `#${said}`);
@@ -108,6 +124,8 @@ const open = () => {
   const of = said.has("of") && frames[Number(said.get("of"))] ? same[Number(said.get("of"))] : -1;
   isOpening = true;
   isOnly = false;
+  whole = before && said.get("base") === "1" ? before : now;
+  $("windows").setAttribute("aria-pressed", whole !== now);
   $("search").value = said.get("find") || "";
   query = $("search").value.trim().toLowerCase();
   isFound = found(query);
@@ -128,13 +146,23 @@ $("search").addEventListener("keydown", (event) => {
 const ROWS = 60;
 let byFrame = null, shownRows = ROWS;
 $("longer").addEventListener("click", () => { shownRows += 10 * ROWS; table(); });
+// With another window: functions of both, those that differ most first
+const compared = (rowsOf) => {
+  const rows = rowsOf(whole);
+  if (!before) return rows;
+  const others = new Map(rowsOf(whole === now ? before : now).map((one) => [one.frame, one.total]));
+  for (const one of rows) { one.by = change(one.total, others.get(one.frame)); others.delete(one.frame); }
+  for (const [frame, events] of others) rows.push({ frame, own: 0, total: 0, by: change(0, events) });
+  return rows.sort((one, other) => Math.abs(other.by) - Math.abs(one.by) || one.frame - other.frame);
+};
+const order = before ? "by difference" : "by own events";
 const table = () => {
-  byFrame ||= functionsOf(isOnly ? onlyFound(whole, isFound) : whole, same).filter((one) => frames[one.frame][SURENESS] !== NONE);
+  byFrame ||= compared((all) => functionsOf(isOnly ? onlyFound(all, isFound) : all, same).filter((one) => frames[one.frame][SURENESS] !== NONE));
   const meant = byFrame.filter((one) => !isFound || isFound[one.frame]);
   $("longer").hidden = meant.length <= shownRows;
   $("table-note").textContent = meant.length > shownRows
-    ? `The first ${count(shownRows)} of ${count(meant.length)} by own events; the search narrows them.`
-    : `${count(meant.length)} by own events.`;
+    ? `The first ${count(shownRows)} of ${count(meant.length)} ${order}; the search narrows them.`
+    : `${count(meant.length)} ${order}.`;
   $("rows").replaceChildren(...meant.slice(0, shownRows).map((one) => {
     const frame = frames[one.frame];
     const name = element("button", nameOf(one.frame));
@@ -146,7 +174,7 @@ const table = () => {
     reach.addEventListener("click", () => { show("both", one.frame); window.scrollTo(0, 0); canvas.focus(); });
     name.type = reach.type = "button";
     return element("tr", undefined, element("td", count(one.own)), element("td", count(one.total)),
-      element("td", saidOf(one.frame)), element("td", undefined, name, " ", reach),
+      ...(before ? [element("td", points(one.by))] : []), element("td", saidOf(one.frame)), element("td", undefined, name, " ", reach),
       element("td", frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
   }));
 };
@@ -179,6 +207,7 @@ const legend = () => {
     const part = sureness === NONE ? "" : `: ${share(weight.get(`${sureness}${kernel}`) || 0, all)} of frames`;
     return element("li", undefined, swatch, text + part);
   }));
+  if (before) $("legend").append(element("li", "In the picture: red with a bar above is a larger share than in the base window, blue with a bar below a smaller one, grey the same."));
 };
 
 $("facts").replaceChildren(...data.facts.map(([text, isWarning]) => {

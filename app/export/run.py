@@ -85,6 +85,8 @@ class ExportOutcome:
     written: int
     books: ExportBooks | None = None
     cut_events: int = 0
+    base: ExportBooks | None = None
+    """Of the window that a flame graph is compared with."""
     statuses: dict[str, int] | None = None
     """Statements by their status; None when no OpenVEX file was asked for."""
     refused: RefusedRecords = field(default_factory=RefusedRecords)
@@ -103,6 +105,7 @@ class ExportOutcome:
     def document(self) -> dict[str, Any]:
         """For a machine."""
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
+        window |= {} if self.base is None else {"base": self.base.document()}
         vex = {} if self.statuses is None else {"statuses": self.statuses, "unnamed": self.unnamed}
         unmapped = {"unmapped": self.unmapped} if self.unmapped else {}
         return {"written": self.written, "of": self.what, **window, **vex, **unmapped, **self.refused.document()}
@@ -134,15 +137,22 @@ class ExportOutcome:
         ):
             if number:
                 yield f"{number:,} {said}"
+        if self.base is not None:
+            times = (
+                f" of {time_text(self.base.first_ns, 9)} to {time_text(self.base.last_ns, 9)}"
+                if self.base.calls
+                else ""
+            )
+            yield f"compared with {self.base.calls:,} calls{times}"
 
     def warnings(self) -> Iterator[str]:
         """What is missing in the file."""
         if self.cut_events:
             yield f"{self.cut_events:,} calls whose stack is cut short: more different stacks than an export holds"
-        books = self.books or ExportBooks()
-        for reason, number in sorted(books.unreadable.items()):
-            first = books.first_unreadable[reason]
-            yield f"{number:,} records are not calls ({reason}), not in the export; the first is {first}"
+        for books in filter(None, (self.books, self.base)):
+            for reason, number in sorted(books.unreadable.items()):
+                first = books.first_unreadable[reason]
+                yield f"{number:,} records are not calls ({reason}), not in the export; the first is {first}"
         yield from self.refused.lines()
 
 
@@ -161,23 +171,34 @@ class Export:
     to: Path | None
     on_read: OnRead
 
-    def stacks(self, window: CallWindow, form: StackFormat) -> ExportOutcome:
-        """Write the call stacks of a window."""
+    def stacks(self, window: CallWindow, form: StackFormat, base: CallWindow | None = None) -> ExportOutcome:
+        """Write the call stacks of a window; a flame graph may compare them with those of a base window."""
+        gatherer = self._gathered(window)
+        before = None if base is None else self._gathered(base)
+        tree = gatherer.builder.tree()
+        written = sum(1 for _ in tree.stacks())
+        cut_events = gatherer.builder.cut_events + (0 if before is None else before.builder.cut_events)
+        outcome = ExportOutcome(
+            what="stacks",
+            written=written,
+            books=gatherer.books,
+            cut_events=cut_events,
+            base=None if before is None else before.books,
+        )
+        if written:
+            with output(self.to) as sink:
+                base_tree = None if before is None else before.builder.tree()
+                _write_stacks(sink, form, tree, self.demangle, outcome, base=base_tree)
+        return outcome
+
+    def _gathered(self, window: CallWindow) -> StackGatherer:
         layouts = CallLayouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
         with repeats(self.settings, window.partitions) as repeating:
             gatherer = StackGatherer(observe, binary_reader(layouts), wanted(self.place), repeating)
             gatherer.books.ranges = window.ranges
             gatherer.gather(window.runs(self.on_read))
-        tree = gatherer.builder.tree()
-        written = sum(1 for _ in tree.stacks())
-        outcome = ExportOutcome(
-            what="stacks", written=written, books=gatherer.books, cut_events=gatherer.builder.cut_events
-        )
-        if written:
-            with output(self.to) as sink:
-                _write_stacks(sink, form, tree, self.demangle, outcome)
-        return outcome
+        return gatherer
 
     def window_facts(self, window: CallWindow, symbols: SymbolMap | None = None) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbolsError too."""
@@ -242,7 +263,13 @@ def _missed(symbols: SymbolMap | None) -> int:
 
 
 def _write_stacks(
-    sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: Demangle, outcome: ExportOutcome
+    sink: BinaryIO,
+    form: StackFormat,
+    tree: CallTree,
+    demangle: Demangle,
+    outcome: ExportOutcome,
+    *,
+    base: CallTree | None,
 ) -> None:
     books = outcome.books
     assert books is not None
@@ -258,7 +285,7 @@ def _write_stacks(
         case StackFormat.HTML:
             facts = [(line, False) for line in (*outcome.facts(), _offsets(books))]
             facts += [(line, True) for line in outcome.warnings()]
-            _write(sink, flame_graph_pieces(tree, demangle, title, facts))
+            _write(sink, flame_graph_pieces(tree, demangle, title, facts, base=base))
         case _:
             assert_never(form)
 

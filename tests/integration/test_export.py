@@ -27,6 +27,7 @@ from tests.support.browser import PROGRAM, browser, page_in
 from tests.support.delivery_run import PARTITIONS
 from tests.support.export_readers import (
     network_references,
+    page_data,
     read_folded,
     read_openvex,
     read_pprof,
@@ -138,6 +139,17 @@ def test_runtime_facts_of_table_and_window_are_the_truth(published: Published) -
         assert all(fact["observedAt"].endswith(f"{wanted[name][1] % 10**9:09d}Z") for name, fact in facts.items())
 
 
+def test_a_flame_graph_has_every_call_of_the_window_that_it_is_compared_with(published: Published) -> None:
+    """Both windows are read whole, and the page and the report say what was compared."""
+    base = ("--base-from", "1:10", "--base-to", "1:30")
+    text = published.file("html", "--from", "0:100", "--to", "0:140", *base).decode()
+    data = json.loads(page_data(text))
+
+    assert sum(data["own"]) + sum(data["small"]) == 40
+    assert sum(data["base"]["own"]) + sum(data["base"]["small"]) == 20
+    assert any(line.startswith("compared with 20 calls of ") for line, _ in data["facts"])
+
+
 @pytest.mark.parametrize("form", ["folded", "speedscope", "pprof", "html", "runtime-facts"])
 def test_the_same_window_gives_the_same_bytes(published: Published, form: str) -> None:
     """Given by offsets, a window is the same today and tomorrow."""
@@ -237,6 +249,8 @@ def test_an_openvex_export_is_signed_and_others_read_it(published: Published) ->
     [
         (["--format", "html", "--from", "yesterday"], "'yesterday' is not a position"),
         (["--format", "html", "--from", "9:0"], "has no partition 9"),
+        (["--format", "html", "--base-from", "2h"], "--base-from and --base-to need each other"),
+        (["--format", "folded", "--base-from", "2h", "--base-to", "1h"], "need each other and --format html"),
         (["--format", "folded", "--json"], "--json needs --output"),
         (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),
         (["--format", "gif"], "'gif' is not one of"),

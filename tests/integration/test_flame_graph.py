@@ -104,3 +104,26 @@ def test_a_picture_is_saved_with_the_names_as_text(tmp_path: Path) -> None:
 
     assert _HOSTILE in texts
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_windows_differ_by_share_whichever_gives_the_widths(tmp_path: Path) -> None:
+    """What came and what went are both in the table with their sign; what went is in the picture of the base window."""
+    gone = StackFrame("/lib/old.so", "only_before", resolution="Exact")
+    base = tree_of((*STACKS[1:], ("/usr/bin/shop", (gone, MAIN), 12)))
+    file = tmp_path / "difference.html"
+    file.write_text("".join(flame_graph_pieces(tree_of(), demangle, "Calls", [], base=base)))
+    with browser() as started, page_in(started, dark=True, width=360) as (page, seen):
+        page.goto(file.as_uri())
+        page.wait_for_selector("html[data-ready=yes]")
+        for _ in range(2):
+            went, came = (page.get_by_role("row").filter(has_text=name) for name in ("only_before", "tcp_connect"))
+            assert "−48.00 points" in (went.text_content() or "")
+            assert "+27.78 points" in (came.text_content() or "")
+            page.get_by_role("button", name="Widths of the base window").click()
+        page.get_by_role("button", name="Widths of the base window").click()
+        page.get_by_role("button", name="Callers and callees of main").click()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        spoken = page.locator("#spoken").text_content() or ""
+        assert spoken.startswith("only_before, user frame, name is sure (Exact), 12 events, 48.0 %, −48.00 points")
+        assert (barriers(page), seen.problems, seen.outside("file:")) == ([], [], [])

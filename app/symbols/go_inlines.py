@@ -3,27 +3,25 @@
 A function's record names two tables: for each pc an index into the tree (PCDATA_InlTreeIndex), and the tree, whose
 nodes have the name of the inlined function and the pc of the call (FUNCDATA_InlTree; cmd/internal/objabi/funcdata.go,
 runtime/symtabinl.go). The trees lie in read-only data, from the address that moduledata calls `gofunc`.
+
+All is read by column, some thousand functions at once. Only index_builder imports this, and only for a Go program:
+numpy takes a reading process 0.1 s.
 """
 
-import re
-import sys
-from array import array
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain, pairwise, repeat
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from operator import itemgetter
-from struct import Struct
-from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final, NamedTuple
 
-from google.protobuf.descriptor_pb2 import SourceCodeInfo
+import numpy as np
+from numpy.typing import NDArray
 
 from agents.symbols.index import MAX_INLINE_DEPTH
 from agents.symbols.index_format import NO_COPY
-from app.symbols.elf import ElfStructure, FileRange
+from app.symbols.elf import ElfStructure
 from app.symbols.gopclntab import GO_1_18, GoTable
-from app.symbols.inlining import InlineTree
+from app.symbols.inlining import MAX_COPIES, InlineTree
 
 _PCDATA_INLINE_INDEX: Final = 2
 _FUNCDATA_INLINE_TREE: Final = 3
@@ -38,20 +36,17 @@ _RECORD_BYTES_1_18: Final = 40
 # a parent and lines, too.
 _NODE: Final = (1, 2, 4)
 _NODE_1_18: Final = (3, 4, 5)
-# Of trees of up to so many nodes, names are unpacked by a format that is kept; few have more.
-_USUAL_NODES: Final = 64
-
-_NO_NAME: Final = -1
+_WORD: Final = 4
 
 _FIRST_PC: Final = itemgetter(0)
 
-# Numbers of seven bits a byte, as protobuf has them; the high bit says that more bytes follow.
-_CONTINUED: Final = bytes(range(0x80, 0x100))
-_TOO_LONG: Final = re.compile(rb"[\x80-\xff]{4}")  # no function has 2^28 bytes or nodes
-# Of a message whose first field is a list of such numbers: the tag of it.
-_NUMBERS_TAG: Final = b"\x0a"
-# Functions whose tables are read at once: enough for the costs of a call, few enough for a processor's cache.
-_BATCH: Final = 256
+# Numbers of seven bits a byte; the high bit says that more bytes follow.
+_CONTINUED: Final = 0x80
+_MAX_NUMBER_BYTES: Final = 4  # no function has 2^28 bytes or nodes
+# Functions whose trees are read at once: enough for the costs of a call, few enough for memory.
+_BATCH: Final = 4096
+
+_Numbers = NDArray[np.int64]
 
 
 def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: InlineTree, *, with_code: bool) -> bool:
@@ -61,51 +56,47 @@ def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: 
     """
     if table.gofunc is None:
         return False
-    reader = _TreeReader(data, structure, table, table.gofunc, tree)
-    tree.described += [(table.text_start + entry, table.text_start + end) for entry, end, _ in table.functions]
+    entries, ends, _ = zip(*table.functions, strict=True)
+    from_text = table.text_start.__add__
+    tree.described += zip(map(from_text, entries), map(from_text, ends), strict=True)
     try:
-        if not with_code:
+        reader = _TreeReader(data, structure, table, table.gofunc, tree)
+        if with_code:
+            reader.add_functions()
+        else:
             tree.add_in_hosts(*reader.names_by_host())
-            return True
-        for batch in reader.batches():
-            for host in batch:
-                reader.add_function(host)
-    except (LookupError, StructError, _MalformedTreeError):
+    except (LookupError, OverflowError, _MalformedTreeError):
         return False
     return True
-
-
-def _numbers(content: bytes) -> list[int]:
-    """The numbers in `content`, read by protobuf: in Python, they take longer than all the rest of a tree."""
-    if _TOO_LONG.search(content):
-        raise _MalformedTreeError
-    size = bytearray()
-    rest = len(content)
-    while rest >= 0x80:
-        size.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    message = SourceCodeInfo.Location.FromString(b"".join((_NUMBERS_TAG, size, bytes((rest,)), content)))
-    return message.path[:]
 
 
 class _MalformedTreeError(Exception):
     """A tree or its table contradicts itself."""
 
 
-class _SignedNumbers(dict[int, int]):
-    """Signed numbers by what is written for them; a program has a few hundred different ones."""
+class _Hosts(NamedTuple):
+    """Functions that others were put into, by column: first addresses, sizes, where their tables of pcs and trees are.
 
-    def __missing__(self, written: int) -> int:
-        number = self[written] = -(written >> 1) - 1 if written & 1 else written >> 1  # the lowest bit is the sign
-        return number
+    A table of pcs is at a place in .gopclntab, a tree at an address.
+    """
+
+    starts: _Numbers
+    sizes: _Numbers
+    tables: _Numbers
+    trees: _Numbers
 
 
-_Host = tuple[int, int, list[int], list[int]]
-"""A function that others were put into: an origin, where its tree is, and its pieces of code.
+class _Pieces(NamedTuple):
+    """The code of some hosts, by column: of each piece its host, its node and its bounds, which count from the host.
 
-Of each piece the number of the node that it belongs to, where a negative one is none; and how far from the origin each
-piece begins, and the last one ends. A tuple, for a program has 100,000 of them.
-"""
+    A negative node is none. `firsts` says which piece is the first of each host.
+    """
+
+    hosts: _Numbers
+    nodes: _Numbers
+    lows: _Numbers
+    highs: _Numbers
+    firsts: _Numbers
 
 
 class _InlinedInto(NamedTuple):
@@ -121,155 +112,158 @@ class _InlinedInto(NamedTuple):
 
 class _TreeReader:
     __slots__ = (
-        *("_change_of", "_data", "_gofunc", "_loaded", "_names_of", "_node", "_order", "_part", "_record_bytes"),
-        *("_swaps", "_table", "_tree", "_words"),
+        *("_ends", "_gofunc", "_loaded", "_node", "_record_bytes", "_starts", "_table", "_table_words", "_tree"),
+        *("_words", "_zeros"),
     )
 
     def __init__(
         self, data: memoryview, structure: ElfStructure, table: GoTable, gofunc: int, tree: InlineTree
     ) -> None:
-        self._data = data
         self._loaded = structure.loaded
         self._table = table
         self._gofunc = gofunc
         self._tree = tree
-        self._change_of = _SignedNumbers().__getitem__
-        self._part = FileRange(0, 0)  # the part that had the tree before
         is_1_18 = table.magic == GO_1_18
         self._record_bytes = _RECORD_BYTES_1_18 if is_1_18 else _RECORD_BYTES
         self._node = _NODE_1_18 if is_1_18 else _NODE
-        self._names_of: dict[int, Struct] = {}
-        self._order = "<" if structure.byte_order == "little" else ">"
-        self._swaps = structure.byte_order != sys.byteorder
-        self._words = self._in_words(table.content[: len(table.content) & ~3])
+        order = "<" if structure.byte_order == "little" else ">"
+        self._words = _words_at(data, order)
+        self._table_words = _words_at(table.content, order)
+        entries, ends, _ = zip(*table.functions, strict=True)
+        self._starts, self._ends = np.array(entries) + table.text_start, np.array(ends) + table.text_start
+        # tables of pcs lie between those of names and the records
+        tables = np.frombuffer(table.content[: min(table.records)], np.uint8)[table.pcs_at :]
+        self._zeros = np.flatnonzero(tables == 0) + table.pcs_at
 
-    def batches(self) -> Iterator[list[_Host]]:
-        """Every function that others were put into, some at a time."""
-        places = list(self._places())
-        for at in range(0, len(places), _BATCH):
-            yield self._decoded(places[at : at + _BATCH])
-
-    def _places(self) -> Iterator[tuple[int, int, int, int]]:
-        """Start and size of such a function, and where its table of pcs and its tree are."""
-        table = self._table
-        content, words = table.content, self._words
-        record_bytes = self._record_bytes
-        if any(record & 3 for record in table.records):
-            raise _MalformedTreeError
-        for record, (entry, end, _) in zip(table.records, table.functions, strict=True):
-            tail = record + record_bytes
-            at = tail >> 2
-            if (
-                content[tail - 1] > _FUNCDATA_INLINE_TREE
-                and (pcdata := words[(record >> 2) + _PCDATA_COUNT]) > _PCDATA_INLINE_INDEX
-                and (pcs := words[at + _PCDATA_INLINE_INDEX])
-                and (funcdata := words[at + pcdata + _FUNCDATA_INLINE_TREE]) != _NO_FUNCDATA
-            ):
-                yield table.text_start + entry, end - entry, table.pcs_at + pcs, self._gofunc + funcdata
-
-    def add_function(self, host: _Host) -> None:
-        """Add the copies in one function."""
-        origin, tree_at, nodes_by_piece, bounds = host
-        start = origin + bounds[0]
-        pcs = [bound - bounds[0] for bound in bounds]
-        ranges = [piece for piece in zip(pcs[:-1], pcs[1:], nodes_by_piece, strict=True) if piece[2] >= 0]
+    def add_functions(self) -> None:
+        """Add the copies in all functions, with their code."""
         name_at, call_at, step = self._node
-        nodes = self._nodes(tree_at, max(nodes_by_piece) + 1)
-        into = _InlinedInto(start, nodes[name_at::step], nodes[call_at::step], ranges, {})
-        begun: set[int] = set()
-        for low, high, node in into.ranges:
-            copy, depth = self._copy(node, into)
-            self._tree.pieces.append((start + low, start + high, depth, copy))
-            if copy not in begun:
-                begun.add(copy)
-                self._tree.addresses[copy] = start + low
+        for hosts, pieces in self._batches():
+            trees, counts = self._trees(hosts, pieces)
+            nodes, lows, highs = pieces.nodes.tolist(), pieces.lows.tolist(), pieces.highs.tolist()
+            bounds = pairwise([*pieces.firsts.tolist(), len(nodes)])
+            for start, at, count, (first, behind) in zip(
+                hosts.starts.tolist(), trees.tolist(), counts.tolist(), bounds, strict=True
+            ):
+                words = self._words[at : at + _WORD * step * count : _WORD].tolist()
+                code = zip(lows[first:behind], highs[first:behind], nodes[first:behind], strict=True)
+                ranges = [piece for piece in code if piece[2] >= 0]
+                self._add_function(_InlinedInto(start, words[name_at::step], words[call_at::step], ranges, {}))
 
     def names_by_host(self) -> tuple[list[str], list[int]]:
         """The names of all inlined functions, once for each function that they are in, with their lowest address.
 
         In order of name, then address. One without code of its own is where it is called.
         """
-        found: defaultdict[int, list[int]] = defaultdict(list)
-        for origin, tree_at, nodes, pcs in chain.from_iterable(self.batches()):
-            count = max(nodes) + 1
-            names = [*self._node_names(tree_at, count), _NO_NAME]  # the last is that of node -1
-            # backwards, so that the lowest comes last, and stays
-            lowest = dict(zip(map(names.__getitem__, nodes[::-1]), pcs[-2::-1], strict=True))
-            lowest.pop(_NO_NAME, None)
-            if len(lowest) < count and (without_code := set(range(count)).difference(nodes)):
-                _, call_at, step = self._node
-                calls = self._nodes(tree_at, count)[call_at::step]
-                for node in without_code:
-                    called_at = pcs[0] + calls[node]
-                    lowest[names[node]] = min(lowest.get(names[node], called_at), called_at)
-            for name, pc in lowest.items():
-                found[name].append(origin + pc)
-        return _in_order((self._table.names[offset], addresses) for offset, addresses in found.items())
+        found = [self._lowest(hosts, pieces) for hosts, pieces in self._batches()]
+        if not found:
+            return [], []
+        columns = zip(*found, strict=True)
+        offsets, addresses = (np.concatenate(column) for column in columns)
+        distinct, which = np.unique(offsets, return_inverse=True)
+        texts = list(map(self._table.names.__getitem__, distinct.tolist()))
+        ordered = sorted(set(texts))
+        number_of = dict(zip(ordered, range(len(ordered)), strict=True))
+        numbers = np.array([number_of[text] for text in texts], np.int64)[which]
+        order = np.lexsort((addresses, numbers))
+        if ordered and not ordered[0]:  # what has no name is left out
+            order = order[np.count_nonzero(numbers == 0) :]
+        return list(map(ordered.__getitem__, numbers[order].tolist())), addresses[order].tolist()
 
-    def _decoded(self, places: Sequence[tuple[int, int, int, int]]) -> list[_Host]:
-        """Functions whose tables are read at once.
+    def _batches(self) -> Iterator[tuple[_Hosts, _Pieces]]:
+        """Every function that others were put into, with its code, some at a time."""
+        found = self._hosts()
+        for at in range(0, len(found.starts), _BATCH):
+            hosts = _Hosts._make(column[at : at + _BATCH] for column in found)
+            yield hosts, self._pieces(hosts)
+
+    def _hosts(self) -> _Hosts:
+        table, words = self._table, self._table_words
+        records = np.array(table.records, np.int64)
+        if np.any(records & 3):
+            raise _MalformedTreeError
+        tails = records + self._record_bytes
+        kept = np.flatnonzero(np.frombuffer(table.content, np.uint8)[tails - 1] > _FUNCDATA_INLINE_TREE)
+        pcdata = words[records[kept] + _WORD * _PCDATA_COUNT].astype(np.int64)
+        kept, pcdata = kept[has := pcdata > _PCDATA_INLINE_INDEX], pcdata[has]
+        pcs = words[tails[kept] + _WORD * _PCDATA_INLINE_INDEX].astype(np.int64)
+        kept, pcdata, pcs = kept[has := pcs > 0], pcdata[has], pcs[has]
+        trees = words[tails[kept] + _WORD * (pcdata + _FUNCDATA_INLINE_TREE)].astype(np.int64)
+        kept, pcs, trees = kept[has := trees != _NO_FUNCDATA], pcs[has], trees[has]
+        starts = self._starts[kept]
+        return _Hosts(starts, self._ends[kept] - starts, pcs + table.pcs_at, trees + self._gofunc)
+
+    def _pieces(self, hosts: _Hosts) -> _Pieces:
+        """The code of functions, whose tables are read at once.
 
         A table has pairs of numbers: by how much the number of the node changes, which is -1 before, and how many bytes
         have it. The first zero behind its first byte ends it, because no later number is zero.
         """
+        ends = self._zeros[np.searchsorted(self._zeros, hosts.tables + 1)]
         content = self._table.content
-        ends = [content.find(b"\0", at + 1) for _, _, at, _ in places]
-        tables = [content[at:end] for (_, _, at, _), end in zip(places, ends, strict=True)]
-        numbers = [len(table.translate(None, _CONTINUED)) for table in tables]
-        if min(ends) < 0 or any(content[end - 1] >= 0x80 for end in ends) or any(number & 1 for number in numbers):
+        tables = [content[at:end] for at, end in zip(hosts.tables.tolist(), ends.tolist(), strict=True)]
+        written = np.frombuffer(b"".join(tables), np.uint8)
+        table_ends = np.cumsum(ends - hosts.tables)
+        lasts = np.flatnonzero(written < _CONTINUED)  # of each number, its last byte
+        numbers = _numbers(written, lasts)
+        behind = np.searchsorted(lasts, table_ends)  # of each table, the number behind it
+        if np.any(written[table_ends - 1] >= _CONTINUED) or np.any(behind & 1):
             raise _MalformedTreeError
-        written = _numbers(b"".join(tables))
-        bounds = list(accumulate(numbers, initial=0))
-        changes = list(map(self._change_of, written[::2]))
-        steps = written[1::2]
-        if (unit := self._table.pc_unit) != 1:
-            steps = [step * unit for step in steps]
-        pieces = [bound >> 1 for bound in bounds]
-        last = 0
-        for first, behind in pairwise(pieces):  # each begins with -1 again
-            changes[first] -= last + 1
-            last = sum(changes[first:behind]) + last
-        nodes, pcs = list(accumulate(changes)), list(accumulate(steps, initial=0))
-        hosts = []
-        for (start, size, _, tree_at), (first, behind) in zip(places, pairwise(pieces), strict=True):
-            if pcs[behind] - pcs[first] > size:
-                raise _MalformedTreeError
-            hosts.append((start - pcs[first], tree_at, nodes[first:behind], pcs[first : behind + 1]))
-        return hosts
+        counts = np.diff(behind >> 1, prepend=0)
+        firsts = (behind >> 1) - counts
+        changes, steps = numbers[::2], numbers[1::2] * self._table.pc_unit
+        nodes = np.cumsum((changes >> 1) ^ -(changes & 1))  # the lowest bit is the sign
+        highs = np.cumsum(steps)
+        of_host = np.repeat(np.arange(len(counts)), counts)
+        nodes -= np.append(0, nodes)[firsts][of_host] + 1
+        highs -= np.append(0, highs)[firsts][of_host]
+        if np.any(highs[(behind >> 1) - 1] > hosts.sizes):
+            raise _MalformedTreeError
+        return _Pieces(of_host, nodes, highs - steps, highs, firsts)
 
-    def _node_names(self, at: int, count: int) -> Sequence[int]:
-        """Where the names of a tree's nodes are."""
-        name_at, _, words = self._node
-        if count > _USUAL_NODES:
-            return self._nodes(at, count)[name_at::words]
-        names_of = self._names_of.get(count)
-        if names_of is None:
-            node = f"{4 * name_at}xI{4 * (words - name_at - 1)}x"
-            names_of = self._names_of[count] = Struct(self._order + node * count)
-        return names_of.unpack_from(self._data, self._offset(at, names_of.size))
+    def _trees(self, hosts: _Hosts, pieces: _Pieces) -> tuple[_Numbers, _Numbers]:
+        """Where in the file the trees of functions are, and how many nodes of each are used."""
+        counts = np.maximum(np.maximum.reduceat(pieces.nodes, pieces.firsts) + 1, 0)
+        if np.sum(counts) > MAX_COPIES:
+            raise _MalformedTreeError
+        ends = hosts.trees + _WORD * self._node[2] * counts
+        places = np.full(len(counts), -1)
+        for part in reversed(self._loaded):  # the first that has a tree is the last that counts
+            here = (hosts.trees >= part.address) & (ends <= part.address + part.size)
+            places[here] = hosts.trees[here] + (part.offset - part.address)
+        if np.any(places < 0):
+            raise _MalformedTreeError
+        return places, counts
 
-    def _nodes(self, at: int, count: int) -> "array[int]":
-        """The words of a tree's nodes, one node after the other."""
-        size = 4 * self._node[2] * count
-        offset = self._offset(at, size)
-        return self._in_words(self._data[offset : offset + size])
+    def _lowest(self, hosts: _Hosts, pieces: _Pieces) -> tuple[_Numbers, _Numbers]:
+        """Where the names of what is in these hosts are, once for each host; and the lowest address of each."""
+        trees, counts = self._trees(hosts, pieces)
+        name_at, call_at, step = self._node
+        bases = np.cumsum(counts) - counts
+        of_node = np.repeat(np.arange(len(counts)), counts)
+        nodes = trees[of_node] + _WORD * step * (np.arange(len(of_node)) - bases[of_node])
+        lowest = np.full(len(of_node), -1)
+        has_code = np.flatnonzero(pieces.nodes >= 0)[::-1]  # backwards, so that the lowest comes last, and stays
+        owners = pieces.hosts[has_code]
+        lowest[bases[owners] + pieces.nodes[has_code]] = pieces.lows[has_code]
+        without_code = np.flatnonzero(lowest < 0)
+        lowest[without_code] = self._words[nodes[without_code] + _WORD * call_at]
+        addresses = hosts.starts[of_node] + lowest
+        names = self._words[nodes + _WORD * name_at].astype(np.int64)
+        keys = of_node << 32 | names
+        order = np.lexsort((addresses, keys))
+        is_first = np.diff(keys[order], prepend=-1) != 0
+        order = order[is_first]
+        return names[order], addresses[order]
 
-    def _in_words(self, content: bytes | memoryview) -> "array[int]":
-        words = array("I")
-        words.frombytes(content)
-        if self._swaps:
-            words.byteswap()
-        return words
-
-    def _offset(self, at: int, size: int) -> int:
-        """Where in the file `size` bytes at an address are."""
-        part = self._part
-        if not part.address <= at <= at + size <= part.address + part.size:
-            part = next((one for one in self._loaded if one.address <= at <= at + size <= one.address + one.size), part)
-            if not part.address <= at <= at + size <= part.address + part.size:
-                raise _MalformedTreeError
-            self._part = part
-        return part.offset + at - part.address
+    def _add_function(self, into: _InlinedInto) -> None:
+        begun: set[int] = set()
+        for low, high, node in into.ranges:
+            copy, depth = self._copy(node, into)
+            self._tree.pieces.append((into.start + low, into.start + high, depth, copy))
+            if copy not in begun:
+                begun.add(copy)
+                self._tree.addresses[copy] = into.start + low
 
     def _copy(self, node: int, into: _InlinedInto) -> tuple[int, int]:
         """The number and the depth of a copy, added with those around it if it is new."""
@@ -290,15 +284,19 @@ class _TreeReader:
         return outer, depth
 
 
-def _in_order(found: Iterable[tuple[str, list[int]]]) -> tuple[list[str], list[int]]:
-    """Names and addresses as two columns, in order of name and then address."""
-    by_name: dict[str, list[int]] = {}
-    for name, addresses in found:
-        if name:
-            by_name.setdefault(name, []).extend(addresses)
-    ordered = sorted(by_name)
-    counts = [len(by_name[name]) for name in ordered]
-    return (
-        list(chain.from_iterable(map(repeat, ordered, counts))),
-        list(chain.from_iterable([sorted(by_name[name]) for name in ordered])),
-    )
+def _words_at(content: bytes | memoryview, order: str) -> NDArray[np.uint32]:
+    """The word at each byte of `content`."""
+    return np.ndarray((max(len(content) - _WORD + 1, 0),), np.dtype(f"{order}u4"), content, strides=(1,))
+
+
+def _numbers(written: NDArray[np.uint8], lasts: _Numbers) -> _Numbers:
+    """The numbers whose last bytes are at `lasts`."""
+    firsts = np.append(0, lasts[:-1] + 1)
+    lengths = lasts - firsts
+    if np.any(lengths >= _MAX_NUMBER_BYTES):
+        raise _MalformedTreeError
+    numbers: _Numbers = (written[firsts] & (_CONTINUED - 1)).astype(np.int64)
+    for more in range(1, _MAX_NUMBER_BYTES):
+        longer = np.flatnonzero(lengths >= more)
+        numbers[longer] |= (written[firsts[longer] + more] & (_CONTINUED - 1)).astype(np.int64) << 7 * more
+    return numbers

@@ -13,6 +13,7 @@ because it may quote the file.
 
 import gc
 import json
+import os
 import resource
 import sys
 from dataclasses import asdict, dataclass
@@ -60,6 +61,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_INDEX_BYTES, MAX_INDEX_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's, each of which takes of the memory, and none is needed
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:

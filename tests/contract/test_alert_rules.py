@@ -62,7 +62,7 @@ def test_prometheus_takes_the_rules() -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_has_what_routes_and_people_need(name: str) -> None:
-    """A severity, a stage, a node where it is about one, a sentence, what is lost, and a page that is there."""
+    """A severity, a stage, a node (`all` where it is about no single one), a sentence, what is lost, and a page."""
     rule = ALERTS[name]
     labels, annotations = rule["labels"], rule["annotations"]
     grouped = {label for names in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for label in re.split(r",\s*", names)}
@@ -70,7 +70,8 @@ def test_an_alert_has_what_routes_and_people_need(name: str) -> None:
     assert labels["severity"] in {"critical", "warning"}
     assert "stage" in {*labels, *grouped}
     of_one_process = "instance" in grouped or re.match(r"up\b|changes\(process_start", rule["expr"]) is not None
-    assert ("node" in labels) == of_one_process
+    assert "node" in ({*labels} if of_one_process else {*labels, *grouped})
+    assert of_one_process or labels.get("node", "all") == "all", "it is about no single node"
     assert annotations.keys() == {"summary", "description", "runbook_url"}
     assert annotations["runbook_url"] == f"docs/runbooks/{name}.md"
     assert (RUNBOOKS / f"{name}.md").is_file()

@@ -57,6 +57,8 @@ def _extensions() -> list[Extension]:
         return []
     found = [path for name in COMPILED for path in (ROOT / name).rglob("*.py")] + [ROOT / name for name in COMPILED]
     files = sorted(str(path.relative_to(ROOT)) for path in found if path.is_file() and path.name not in NOT_COMPILED)
+    if not files:
+        return []
     # what other packages have types for must not change what is built: a build has only mypy beside it
     extensions = mypycify(["--ignore-missing-imports", "--follow-imports=silent", *files], debug_level="0")
     for extension in extensions:

@@ -16,7 +16,8 @@ Prometheus as it is; the chart for Kubernetes brings it as a PrometheusRule.
 - **Jobs.** Give the scrape jobs names that begin with `callstream`: so the alerts know which targets are ours if a
   process never came up. A target of any other job counts as ours once it has shown our metrics.
 - **Nodes.** If your Prometheus gives its targets the labels `node`, `cluster` or `namespace`, the alerts keep them.
-  Otherwise `node` is the address of the process.
+  Otherwise `node` is the address of the process. An alert about no single node has `node: all`, and one about no single
+  stage `stage: all`.
 - **Severity.** `critical`: events are being lost, results stop, or somebody waits for the answer. `warning`: the
   morning is early enough.
 - **Pages.** `runbook_url` is a path in this repository. Put the address where you keep the pages in front of it.

@@ -19,8 +19,9 @@ from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 PLAIN_LISTENER = "PLAINTEXT"
 _CONTROLLER_LISTENER = "CONTROLLER"
-_HEAP_MIB = 384
-"""Requests of 16 MiB are held whole, a few at a time; the broker lives on 200 MB otherwise."""
+_HEAP_MIB = 768
+"""Requests of 16 MiB are held whole, a few at a time, and a compressed batch is inflated to be checked: with 384 the
+broker ended under an attack with such batches. It lives on 200 MB otherwise."""
 
 _SMALL_NODE = {
     "message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,

@@ -139,9 +139,10 @@ class Attack:
         large = [bomb(codec, size) for codec, size in BOMB_BYTES.items()]
         small = [bomb(codec, min(size, SMALL_BOMB_BYTES)) for codec, size in BOMB_BYTES.items()]
         for topic in ATTACKED:
-            bombs = small if topics.TOPICS_BY_NAME[topic].compacted else large
+            is_compacted = topics.TOPICS_BY_NAME[topic].compacted
+            bombs = small if is_compacted else large
             partition = self._random.randrange(self._run.partitions)
-            batches = [*bombs, *damaged(self._random)]
+            batches = [*bombs, *damaged(self._random, flipped_bits=0 if is_compacted else 4)]
             answers = send_batches(settings.kafka_bootstrap_servers, settings.name(topic), partition, batches)
             for answer in answers:
                 (self.refused if answer else self.taken)[topic] += 1

@@ -9,6 +9,7 @@ import pytest
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
+from app.embedded import kafka_server
 from app.embedded.broker import EmbeddedBroker
 from schemas import topics
 from tests.support.attack_run import ATTACKED, Attack, Probes, good_hits
@@ -41,8 +42,9 @@ def _published(run: PipelineRun, events: list[bytes]) -> Counter[int]:
 
 
 @pytest.fixture
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """A broker for this test alone: Kafka itself may end under such batches, and other tests must not."""
+def own_broker(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedBroker]:
+    """A broker for this test alone, with much memory: Kafka itself may end under such batches, and is not tested."""
+    monkeypatch.setattr(kafka_server, "_HEAP_MIB", 3_072)
     with EmbeddedBroker(tmp_path_factory.mktemp("attacked")) as broker:
         yield broker
 

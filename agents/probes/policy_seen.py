@@ -11,7 +11,7 @@ class PolicySeen:
     """A policy as one answer has it.
 
     `policy_id` is another one each time that a policy is added. `counters` are those of the kernel, by name; a policy
-    that was loaded anew counts from 0.
+    that was loaded again counts from 0.
     """
 
     name: str
@@ -30,7 +30,7 @@ class PolicySeen:
         return self.domain, self.namespace, self.name
 
     def goes_on_from(self, before: "PolicySeen") -> bool:
-        """Whether nothing says that the policy was loaded anew, or changed, since an earlier answer."""
+        """False if the policy was loaded again, or changed, since an earlier answer, as far as the two tell."""
         if (self.key, self.policy_id, self.state, self.hooks, self.spec_digest) != (
             before.key,
             before.policy_id,

@@ -13,7 +13,7 @@ from schemas.node import NodeId
 from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks
 
 MAX_WINDOWS: Final = 1_000_000
-"""At some 250 bytes each: forty policies on 10,000 nodes, loaded anew once in their time."""
+"""At some 250 bytes each: forty policies on 10,000 nodes, loaded again once in their time."""
 
 MAX_NODES: Final = 200_000
 """Whose agents tell when they were asked last: twice the nodes of which coverage is kept."""

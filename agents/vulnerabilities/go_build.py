@@ -42,7 +42,7 @@ class GoModule:
     replaced_by: tuple[str, str] | None = None
 
     def version_of(self, module: str) -> Version | UnknownVersion | None:
-        """Which version of `module` this one's code is; None where it is none of that module's."""
+        """Which version of `module` this code is of; None if it belongs to another module."""
         if self.replaced_by is None:
             return _parsed(self.version) if module == self.path else None
         path, version = self.replaced_by

@@ -108,7 +108,7 @@ def probe_policy(file: ProbedFile, options: PolicyOptions) -> ProbePolicy | Poli
 
 
 def agent_release(version: str) -> tuple[int, int] | None:
-    """Major and minor of an agent's version; None where it is none."""
+    """Major and minor of an agent's version; None if the text is not a version."""
     found = _RELEASE.fullmatch(version)
     return (int(found[1]), int(found[2])) if found is not None and len(version) <= _MAX_VERSION_CHARS else None
 

@@ -81,7 +81,7 @@ class CargoRequirement:
 
 
 def parse_requirement(text: str) -> CargoRequirement | None:
-    """The requirement that a text is; None where it is none."""
+    """The requirement in a text; None if the text is not one."""
     if len(text) > MAX_EVENTS:
         return None
     if text.strip() == "*":

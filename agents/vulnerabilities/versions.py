@@ -40,7 +40,7 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The version that a text is, with or without a leading `v`; None where it is none."""
+        """The version in a text, with or without a leading `v`; None if the text is not one."""
         found = _VERSION.fullmatch(text) if len(text) <= _MAX_CHARS else None
         if found is None:
             return None

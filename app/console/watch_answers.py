@@ -22,7 +22,7 @@ REMEDIES: Final[Mapping[ReasonKind, str]] = {
     ReasonKind.UNNAMED_CODE: "Index this file with its debug information: callstream symbols add.",
     ReasonKind.UNNAMED_ENTRY: "Index this file, so that every probed address has a name: callstream symbols add.",
     ReasonKind.UNKNOWN_FILE: "Index the image that has the file: callstream symbols add --image.",
-    ReasonKind.NOT_HOOKED: "Apply a Tetragon policy that hooks every entry of the function, then watch it anew "
+    ReasonKind.NOT_HOOKED: "Apply a Tetragon policy that hooks every entry of the function, then watch it again "
     "with --every-call-probed: what ran before is not known.",
     ReasonKind.HOOKS_LOADED: "Nothing: this is what makes the answer firm. Keep the policy loaded.",
     ReasonKind.UNHOOKED: "Load a policy that hooks the function on every node, and keep it loaded: "
@@ -35,9 +35,9 @@ REMEDIES: Final[Mapping[ReasonKind, str]] = {
     ReasonKind.NO_SUCH_NAME: "Remove the watch, and watch one of the names that the file has.",
     ReasonKind.INLINED_INTO: "Watch and hook the functions that it was inlined into.",
     ReasonKind.CHOSEN_AT_RUN_TIME: "Watch and hook each function that it may choose.",
-    ReasonKind.OLDER_SNAPSHOT: "Wait until the older hits expire, or watch it anew.",
+    ReasonKind.OLDER_SNAPSHOT: "Wait until the older hits expire, or watch it again.",
     ReasonKind.NOT_VOUCHED: "Wait a minute; if it stays so, look whether ingest runs: callstream doctor coverage.",
-    ReasonKind.GAP: "A gap does not close. Watch the function anew to begin behind it.",
+    ReasonKind.GAP: "A gap does not close. Watch the function again to begin behind it.",
     ReasonKind.MISSING: "See Coverage for the nodes that miss most; what is missing stays so.",
     ReasonKind.REPORTED_NODES: "Let the cluster say which nodes there are: callstream nodes follow.",
     ReasonKind.RETIRED_NODES: "Nothing, if the word is right. If it is wrong: callstream nodes retire --undo.",

@@ -65,7 +65,7 @@ class KernelBooks:
             self._had_come = None if explained is None else explained.events
 
     def answered(self, found: PolicyAnswer) -> None:
-        """Take the counters of an answer. Another stream begins anew: what was posted in between reached nobody."""
+        """Take the counters of an answer. Another stream begins at 0: what was posted in between reached nobody."""
         counters = {
             (one.domain, one.namespace, one.name, one.policy_id): one.counters.get(_POST, 0) for one in found.policies
         }

@@ -1,4 +1,4 @@
-"""Reads a folder of tracing policies, again and again: only files that changed are read anew.
+"""Reads a folder of tracing policies each time it is called for, and of its files only those that changed.
 
 A file that cannot be read is named with its reason and costs no other policy. Where two documents have one name, nobody
 knows which of them an agent has, so neither counts.

@@ -1,7 +1,7 @@
 """The folder of loaded vulnerability databases: each under its digest, and which one is in use.
 
     folder/databases.json        the databases by name, the newest last, with digest, date, licence and what was refused
-    folder/<digest>.zip          the documents, packed anew
+    folder/<digest>.zip          the documents, in an archive of our own
 
 A database is never changed. The one before the last stays in use for the question what changed since then.
 """

@@ -72,7 +72,7 @@ class StoredProgram:
 
     @cached_property
     def go(self) -> GoProgram | None:
-        """The file as a Go program; None where it is none."""
+        """The file as a Go program; None if it is not one."""
         build = None if self.packages is None else self.packages.go
         if build is None and SymbolOrigin.GOPCLNTAB not in self.index.origins:
             return None
@@ -83,7 +83,7 @@ class StoredProgram:
 
     @cached_property
     def rust(self) -> RustProgram | None:
-        """The file as a Rust program; None where it is none.
+        """The file as a Rust program; None if it is not one.
 
         No crate counts as described: code of a generic function is in the crate that uses it, so DWARF of the crate
         alone does not have all of it.

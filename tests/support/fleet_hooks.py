@@ -76,7 +76,7 @@ class FleetHooks:
         return HookWindows(self.table, HookFinder({one.digest: one for one in self._policies}, files))
 
     def _history(self, truth: NodeTruth) -> HookTruth:
-        """The agent loads all policies after each boot, and operators load them anew now and then."""
+        """The agent loads all policies after each boot, and operators load them again now and then."""
         found = HookTruth()
         rng = self._rng
         for policy in self._policies:

@@ -124,7 +124,7 @@ class TopicWords:
         yield from sorted(found)
 
     def _is_recurring(self, value: RecurringValue, places: list[WordPlace]) -> bool:
-        """Whether unrelated programs share a value that is no name, neither of a thing nor of words of the trade."""
+        """Whether unrelated programs share a value that names nothing and has no ordinary words of this topic."""
         return (
             value.value not in self.names
             and all(self.vocabulary[word] < _COMMON for word in value.words)

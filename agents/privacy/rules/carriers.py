@@ -157,7 +157,7 @@ def carried_values(scan: Scan) -> list[Mask]:
 
 
 _USER_VERBS: Final = tuple(f"user {verb} " for verb in ("add", "create", "del", "delete", "rm", "show", "mod", "list"))
-"""What is no login of a script for ftp, but a command about a user."""
+"""Commands about a user that look like the login in a script for ftp."""
 
 
 def holds_form(line: str) -> bool:

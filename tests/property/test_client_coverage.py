@@ -1,5 +1,7 @@
 """The Python client and `callstream coverage` give one answer for any records."""
 
+from collections.abc import Sequence
+
 import callstream_client.coverage
 import pytest
 from callstream_client import WindowJudge
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.coverage import vouching
 from agents.coverage.interval import Interval, join
-from agents.coverage.node_window import WindowRecords
+from agents.coverage.node_window import Trust, WindowRecords
 from agents.coverage.unreadable import unreadable_gap
 from app.kafka.records import Recorded
 from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
@@ -19,13 +21,13 @@ from schemas.node import NodeId
 SECOND = 1_000_000_000
 TIME = st.integers(0, 300).map(lambda seconds: seconds * SECOND)
 NODES = st.sampled_from([("east", "n"), ("east", "n"), ("east", "n"), ("", "n"), ("east", "m")])
+CAUSES = [GapCause.HEARTBEAT] * 6 + [cause for cause in GapCause if cause is not GapCause.RETIRED]
 
 
 @st.composite
-def _record(draw: st.DrawFn) -> CoverageGap:
+def _record(draw: st.DrawFn, causes: Sequence[GapCause]) -> CoverageGap:
     cluster, node = draw(NODES)
     begin_ns, end_ns = draw(TIME), draw(TIME)
-    causes = [GapCause.HEARTBEAT] * 6 + list(GapCause)
     return CoverageGap(
         node=node,
         cluster=cluster,
@@ -40,7 +42,7 @@ def _record(draw: st.DrawFn) -> CoverageGap:
 RECEIVED = st.lists(st.integers(0, 400_000), max_size=1)
 
 
-@given(st.lists(_record(), max_size=25), RECEIVED, RECEIVED, TIME, TIME)
+@given(st.lists(_record(CAUSES), max_size=25), RECEIVED, RECEIVED, TIME, TIME)
 def test_both_judge_alike(
     records: list[CoverageGap], letters: list[int], unreadable: list[int], one_ns: int, other_ns: int
 ) -> None:
@@ -67,6 +69,20 @@ def test_both_judge_alike(
     gap_times = [Interval(one.from_ns, one.to_ns) for one in found.gaps]
     gap_times += [Interval(*one) for one in (*found.refused, *found.unreadable)]
     assert join(gap_times) == join(Interval(one.from_ns, one.to_ns) for one in expected.gaps)
+
+
+@given(st.lists(_record([*CAUSES, *[GapCause.RETIRED] * 4]), max_size=25), TIME, TIME)
+def test_the_client_trusts_no_more_where_a_node_was_retired(
+    records: list[CoverageGap], one_ns: int, other_ns: int
+) -> None:
+    """It does not know that the node was gone, so it may say "unknown" of a window that the pipeline trusts."""
+    begin_ns, end_ns = min(one_ns, other_ns), max(one_ns, other_ns) + 1
+    ours = WindowRecords(NodeId("east", "n"), Interval(begin_ns, end_ns))
+    clients = WindowJudge("n", ClientsInterval(begin_ns, end_ns), cluster="east")
+    for record in records:
+        ours.add(record)
+        clients.add(ClientsGap.of(record.as_record()))
+    assert ours.judge().trust is Trust.TRUSTED or not clients.verdict().is_trusted
 
 
 def test_both_know_the_same_noise_of_clocks() -> None:

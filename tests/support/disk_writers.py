@@ -239,7 +239,7 @@ class ArchiveWriter:
         for partition in range(2):
             found = [one for batch in archive.batches(partition, 0, 1 << 40, 100) for one in batch]
             assert found == list(self._records(partition))
-        assert {path.suffix for path in folder.iterdir()} <= {".avro", ".spans", ".json"}
+        assert {path.suffix for path in folder.iterdir()} <= {".avro", ".spans", ".json", ".tsq"}
 
     def record(self, folder: Path) -> Archive:
         """Record, or go on with it."""

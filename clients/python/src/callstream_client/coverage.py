@@ -3,6 +3,10 @@
 A window is trusted where ingest vouched for all of it, once, and no gap touches it. It is not trusted where a gap
 touches it, or where two sessions of ingest vouched for the same time. Otherwise nobody can tell. The pipeline's own
 `callstream coverage` decides in the same way, and a test holds the two to one answer.
+
+One thing is not known here: that somebody took the node out of service (`callstream nodes retire`). For that, records
+from long before the window count. A time in which the node was gone is unknown here, and nothing is missing of it for
+`callstream coverage`.
 """
 
 from collections.abc import Iterable, Iterator

@@ -48,6 +48,8 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "tap --to",
         "export --from",
         "export --to",
+        "export --base-from",
+        "export --base-to",
         "privacy --from",
         "privacy --to",
         "record --from",
@@ -58,7 +60,7 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "replay --loaders-from",
         "reprocess --from",
     }
-    assert len(ALL) == 19
+    assert len(ALL) == 21
 
 
 @pytest.mark.parametrize("where", ALL)

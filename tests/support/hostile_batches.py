@@ -11,6 +11,7 @@ from typing import Any, Final
 import cramjam
 from aiokafka import codec
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record._crc32c import crc as crc32c
 from aiokafka.record.util import encode_varint
@@ -19,6 +20,10 @@ from aiokafka.structs import TopicPartition
 _HEAD: Final = Struct(">qiibI")
 _BODY: Final = Struct(">hiqqqhii")
 _CHUNK: Final = bytes(1 << 20)
+_PAUSE_SECONDS: Final = 0.2
+
+LEADER_SECONDS: Final = 60.0
+"""For a broker on a busy machine to lead a partition of a new topic."""
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 CODECS: Final = {"gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
@@ -95,7 +100,11 @@ def _compressed(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def send_batches(bootstrap_servers: str, topic: str, partition: int, batches: Iterable[bytes]) -> list[int]:
-    """Send batches as they are, one after the other; returns Kafka's answers, 0 where it took one."""
+    """Send batches as they are, one after the other; returns Kafka's answers, 0 where it took one.
+
+    A broker that does not lead the partition yet, or no longer, is asked again: a topic that was just made is known
+    before it can be written. Raises TimeoutError if nobody leads it within `LEADER_SECONDS`.
+    """
     return asyncio.run(_send(bootstrap_servers, topic, partition, batches))
 
 
@@ -103,15 +112,24 @@ async def _send(servers: str, topic: str, partition: int, batches: Iterable[byte
     client = AIOKafkaClient(bootstrap_servers=servers, client_id="hostile")
     await client.bootstrap()
     try:
-        await client._wait_on_metadata(topic)
-        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
-        found = []
-        for content in batches:
-            request = ProduceRequest(
-                transactional_id=None, required_acks=-1, timeout=30_000, topics=[(topic, [(partition, content)])]
-            )
-            answer = await client.send(leader, request)
-            found.append(int(answer.topics[0][1][0][1]))
-        return found
+        return [await _answer(client, topic, partition, content) for content in batches]
     finally:
         await client.close()
+
+
+async def _answer(client: AIOKafkaClient, topic: str, partition: int, content: bytes) -> int:
+    """The leader's answer to one batch."""
+    request = ProduceRequest(
+        transactional_id=None, required_acks=-1, timeout=30_000, topics=[(topic, [(partition, content)])]
+    )
+    async with asyncio.timeout(LEADER_SECONDS):
+        while True:
+            await client._wait_on_metadata(topic)
+            leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+            if leader is not None and leader >= 0:
+                answer = await client.send(leader, request)
+                code = int(answer.topics[0][1][0][1])
+                if not for_code(code).invalid_metadata:
+                    return code
+            await asyncio.sleep(_PAUSE_SECONDS)
+            await client.force_metadata_update()

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aiokafka.errors import KafkaError as ConsumerError
+from aiokafka.errors import KafkaTimeoutError as AnswerOverdueError
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
@@ -80,6 +82,13 @@ class KafkaUnusableError(ServerError):
 
 class KafkaUnreachableError(ServerError):
     """No broker answered in time. The message names the addresses."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error of a Kafka client, of either library, says no more than that no broker serves us now."""
+    if isinstance(error, KafkaException):
+        return error.args[0].code() in CONNECTION_ERRORS or bool(error.args[0].retriable())
+    return isinstance(error, AnswerOverdueError) or (isinstance(error, ConsumerError) and bool(error.retriable))
 
 
 class ClientConfig(dict[str, Any]):

@@ -55,6 +55,8 @@ def _listed(
     deadline, refused = time.monotonic() + patience_seconds, False
     while True:
         try:
+            if refused:
+                admin.list_topics(timeout=ANSWER_SECONDS)
             answers = admin.list_offsets(places, isolation_level=isolation, request_timeout=ANSWER_SECONDS)
             return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
         except KafkaException:
@@ -63,7 +65,6 @@ def _listed(
         if refused:
             time.sleep(_PAUSE_SECONDS)
         refused = True
-        admin.list_topics(timeout=ANSWER_SECONDS)
 
 
 class TopicFacts(NamedTuple):

@@ -22,12 +22,13 @@ from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
 from app.kafka import renewed_login
-from app.kafka.client import client_config, tls_context
+from app.kafka.client import client_config, is_away, tls_context
 from app.kafka.login import aiokafka_login
 from app.operators.errors import OperatorError, ServerError
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
+from app.streaming.delivery import DeliveryFailedError
 from app.streaming.membership import identity_of
 from app.streaming.transport import BatchSchema, BatchTransport
 from app.symbols.snapshot import SymbolStoreError
@@ -84,6 +85,18 @@ class StageApp(faust.App):
     find_foreign: Callable[[], str | None] = staticmethod(lambda: None)
     """Says where another program wrote on a topic that is ours alone, and what to do; None if none did. Blocks."""
 
+    def end_by_cause(self, error: BaseException) -> None:
+        """End the process by the cause of an error, if that is a server or a file: no fault of the program."""
+        match error:
+            case DeliveryFailedError():
+                self.fail(ExitCode.DELIVERY_FAILED, str(error))
+            case ServerError():
+                self.fail(ExitCode.UNAVAILABLE, str(error))
+            case SymbolStoreError():  # speaks about a file, never about an event
+                self.fail(ExitCode.FILE_DAMAGED, str(error))
+            case _ if is_away(error):
+                self.fail(ExitCode.UNAVAILABLE, f"no Kafka broker answers: {type(error).__name__} at {_place(error)}")
+
     def blame_foreign(self, error: BaseException) -> None:
         """End the process by a code of its own if what failed has read another program's record. Blocks.
 
@@ -95,16 +108,14 @@ class StageApp(faust.App):
 
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """Stock Faust commits here, and then goes on with the next event."""
+        self.end_by_cause(exc)
         await asyncio.to_thread(self.blame_foreign, exc)
-        if isinstance(exc, ServerError):
-            self.fail(ExitCode.UNAVAILABLE, str(exc))
-        if isinstance(exc, SymbolStoreError):  # speaks about a file, never about an event
-            self.fail(ExitCode.FILE_DAMAGED, str(exc))
         self.fail(ExitCode.BROKEN_STEP, f"agent {agent.name} raised {type(exc).__name__} at {_place(exc)}")
 
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)
         if not self._stopped.is_set():
+            self.end_by_cause(reason)
             self.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(reason).__name__} at {_place(reason)}")
 
     def bind(self) -> None:

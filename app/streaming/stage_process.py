@@ -25,12 +25,11 @@ from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_c
 from app.kafka.group_members import group_members
 from app.kafka.log_ends import topic_ids
 from app.kafka.topic_watch import TopicWatch
-from app.operators.errors import ServerError
 from app.processes.garbage import collect_seldom
 from app.processes.open_files import raise_file_limit
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings, SettingsError
-from app.streaming.delivery import BATCH_BYTES, Delivery, DeliveryFailedError
+from app.streaming.delivery import BATCH_BYTES, Delivery
 from app.streaming.foreign import foreign_records
 from app.streaming.group_lags import GroupLags
 from app.streaming.membership import Claim, claim, client_ids, disown
@@ -295,13 +294,10 @@ def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:
 
 def _end_on_error(app: StageApp, task: "asyncio.Future[None]") -> None:
     error = None if task.cancelled() else task.exception()
-    if isinstance(error, DeliveryFailedError):
-        end_process(ExitCode.DELIVERY_FAILED, str(error))
-    if isinstance(error, ServerError):
-        end_process(ExitCode.UNAVAILABLE, str(error))
     if error is not None:
+        app.end_by_cause(error)
         app.blame_foreign(error)
-        end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
+        app.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
 
 
 def _stop_on_signals() -> asyncio.Event:

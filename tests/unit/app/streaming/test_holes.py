@@ -17,8 +17,6 @@ from app.settings import Settings
 from app.streaming import consumer_thread
 from app.streaming.ledger import FetchLink, HandOutRefusal
 from app.streaming.stage_app import StageApp, make_app
-from app.symbols.snapshot import SymbolStoreError
-from app.symbols.store import open_index
 from tests.support.fake_kafka import PARTITION, Ended, FakeKafka, Harness, fail, harness, log_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -318,51 +316,6 @@ def test_the_app_starts_no_producer_and_no_web_server(stage_app: StageApp) -> No
     assert not stage_app.conf.web_router_enabled
 
 
-def test_an_agent_that_raises_ends_the_process_without_the_text_of_the_exception(stage_app: StageApp) -> None:
-    """Stock Faust commits and goes on with the next event; an exception's text may quote an event."""
-
-    async def scenario() -> None:
-        agent: Any = _Named()
-        with pytest.raises(ValueError, match="hunter2") as raised:
-            int("hunter2")
-        with pytest.raises(Ended) as ended:
-            await stage_app._on_agent_error(agent, raised.value)
-        assert ended.value.code is ExitCode.BROKEN_STEP
-        assert "ValueError at test_holes.py" in ended.value.reason
-        assert "hunter2" not in ended.value.reason
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(ValueError("x"), ExitCode.FOREIGN_RECORD), (OSError("x"), ExitCode.BROKEN_STEP)]
-)
-def test_a_record_of_others_is_looked_for_where_it_may_be_the_reason(
-    stage_app: StageApp, error: Exception, code: ExitCode
-) -> None:
-    """Not where a file or a server failed: a restart should not wait for the search."""
-    stage_app.find_foreign = lambda: "runtime.hot-partials[0] has a record at offset 5"
-
-    async def scenario() -> None:
-        agent: Any = _Named()
-        with pytest.raises(Ended) as ended:
-            await stage_app._on_agent_error(agent, error)
-        assert ended.value.code is code
-
-    run(scenario())
-
-
-def test_a_service_that_crashes_ends_the_process(stage_app: StageApp) -> None:
-    """A Faust service that dies alone would leave a worker in its group that does nothing."""
-    with pytest.raises(Ended) as ended:
-        stage_app._crash(RuntimeError("x"))
-    assert ended.value.code is ExitCode.FRAMEWORK_CRASHED
-
-
-class _Named:
-    name = "canonicalize"
-
-
 def test_links_of_two_partitions_do_not_mix() -> None:
     """Each partition has a chain of its own."""
 
@@ -376,23 +329,5 @@ def test_links_of_two_partitions_do_not_mix() -> None:
         assert fetched[PARTITION][0].link.seek != fetched[other][0].link.seek
         ledger = running.consumer.ledger
         assert ledger.admit(other, 0, 1, FetchLink(fetched[PARTITION][0].link.seek, 0)) is HandOutRefusal.STALE
-
-    run(scenario())
-
-
-def test_a_damaged_file_ends_the_process_by_a_code_of_its_own_with_its_name(
-    stage_app: StageApp, tmp_path: Path
-) -> None:
-    """The file holds nothing of an event, and an operator can repair it."""
-
-    async def scenario() -> None:
-        agent: Any = _Named()
-        with pytest.raises(SymbolStoreError) as raised:
-            open_index(tmp_path / "index", "ab" * 20, "00" * 32)
-        with pytest.raises(Ended) as ended:
-            await stage_app._on_agent_error(agent, raised.value)
-        assert ended.value.code is ExitCode.FILE_DAMAGED
-        assert str(tmp_path / "index") in ended.value.reason
-        assert "callstream symbols add" in ended.value.reason
 
     run(scenario())

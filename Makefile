@@ -64,7 +64,7 @@ tools: setup  ## what tests need beside Python packages; without one its tests a
 
 chart: setup  ## the Helm chart in all shapes, by Helm and the schemas of Kubernetes; builds Helm once, three minutes
 	$(BIN)/python -m tests.support.tools helm kubernetes-schemas crds
-	$(PYTEST) -q tests/contract/test_chart.py $(ARGS)
+	$(PYTEST) -q tests/contract/test_chart.py tests/contract/test_chart_values.py $(ARGS)
 
 bench: setup  ## on the real broker; prints a table and records it in bench/results
 	$(BIN)/python -m bench

@@ -7,25 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     NewTopic,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
 )
 
 from app.__main__ import cli
-from app.embedded.broker import EmbeddedBroker
-from app.embedded.kafka_server import Listener
 from app.embedded.ports import pick_free
 from app.kafka.client import KafkaUnusableError, client_config
 from app.kafka.topic_reader import TopicReader
@@ -38,123 +32,21 @@ from app.simulator.workload.generator import Workload, WorkloadOptions
 from schemas import topics
 from schemas.topics import TOPICS, Stage
 from tests.support.console_scene import console
-from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
+from tests.support.guarded_pipeline import FILE, GuardedPipeline, guarded_pipeline
+from tests.support.pipeline_run import INGEST
 from tests.support.shell_lines import Ran, Shell, shell_lines
 
 pytestmark = pytest.mark.integration
 
-FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.toml"
-EVENTS = 2_000
-PEOPLE = ("operator", "auditor", "admin")
-USERS = (INGEST, *(stage.value for stage in Stage), *PEOPLE, "console", "reader", "reprocessor", "stranger")
-LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
-
-def _password(user: str) -> str:
-    return f"word-of-{user}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Guarded:
-    """A pipeline on a broker that lets in users with a password, and does as the file says."""
-
-    broker: EmbeddedBroker
-    run: PipelineRun
-    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    """Of `topics allow --check`, `topics allow` and again `topics allow --check`, before anything was started."""
-
-    def settings(self, user: str) -> dict[str, str]:
-        """What a process of ours has to know to be this user."""
-        file = self.run.folder / f"password-{user}"
-        file.write_text(_password(user))
-        return {
-            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self.broker.listener_address("SCRAM"),
-            "CALLSTREAM_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-            "CALLSTREAM_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
-            "CALLSTREAM_KAFKA_SASL_USERNAME": user,
-            "CALLSTREAM_KAFKA_SASL_PASSWORD_FILE": str(file),
-        }
-
-    def client(self, user: str) -> dict[str, Any]:
-        """Somebody else's program as this user."""
-        return {
-            "bootstrap.servers": self.broker.listener_address("SCRAM"),
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": user,
-            "sasl.password": _password(user),
-            "log_level": 0,
-        }
-
-    def read(self, user: str, topic: str, group: str) -> bytes | int | None:
-        """First record of a topic, given by its unprefixed name, or the code of the error that stands for it."""
-        consumer = Consumer({**self.client(user), "group.id": group, "auto.offset.reset": "earliest"})
-        try:
-            consumer.subscribe([self.run.settings.name(topic)])
-            message = consumer.poll(20)
-            if message is None:
-                return None
-            error = message.error()
-            return message.value() if error is None else error.code()
-        except KafkaException as error:
-            return int(error.args[0].code())
-        finally:
-            consumer.close()
-
-    def write(self, user: str, topic: str) -> int:
-        """The code of the error with which a record is refused; 0 where it is not."""
-        codes: list[int] = []
-        producer = Producer({**self.client(user), "message.timeout.ms": 5_000})
-        producer.produce(
-            self.run.settings.name(topic),
-            b"forged",
-            on_delivery=lambda error, _: codes.append(0 if error is None else error.code()),
-        )
-        producer.flush(15)
-        return codes[0]
-
-    def allow(self, *options: str) -> tuple[int, dict[str, Any]]:
-        """Apply or check the file."""
-        asked = CliRunner().invoke(cli, ["topics", "allow", str(FILE), "--json", *options], env=self.run.environ)
-        return asked.exit_code, json.loads(asked.stdout)
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Guarded]:
-    """The whole pipeline has run, every process as a user of its own; its first answers to the file are kept."""
-    folder = tmp_path_factory.mktemp("guarded")
-    options = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "false",
-        "super.users": "User:ANONYMOUS",  # who comes in on the plain listener: the broker itself, and this test
-        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "listener.name.scram.scram-sha-512.sasl.jaas.config": LOGIN,
-    }
-    listeners = [Listener("SCRAM", "SASL_PLAINTEXT")]
-    with (
-        EmbeddedBroker(folder / "broker", kafka_properties=options, listeners=listeners) as broker,
-        pipeline_run(broker, "guarded.", folder) as run,
-    ):
-        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        wanted = [UserScramCredentialUpsertion(user, info, _password(user).encode()) for user in USERS]
-        for answer in admin.alter_user_scram_credentials([*wanted]).values():
-            answer.result()
-        guarded = _Guarded(broker, run)
-        guarded.answers.extend(guarded.allow(*how) for how in (("--check",), (), ("--check",)))
-        events = list(Workload(WorkloadOptions(events=EVENTS)).events())
-        with SimulatorServer(Recording.of(events)) as server:
-            run.start(INGEST, guarded.settings(INGEST) | {"CALLSTREAM_TETRAGON_ADDRESS": server.address})
-            for stage in Stage:
-                run.start(f"{stage.value}-0", guarded.settings(stage.value))
-            run.await_ready()
-            run.wait(lambda: sum(run.ends(topics.RAW).values()) >= EVENTS, 60, "the raw topic")
-            run.wait(lambda: run.books("--settled").exit_code == 0, 60, "the books to balance")
+@pytest.fixture(scope="module", name="guarded")
+def guarded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedPipeline]:
+    """One pipeline for all tests."""
+    with guarded_pipeline(tmp_path_factory.mktemp("guarded")) as guarded:
         yield guarded
 
 
-def test_the_files_rules_are_made_once(guarded: _Guarded) -> None:
+def test_the_files_rules_are_made_once(guarded: GuardedPipeline) -> None:
     """What is missing is listed, then made, and then present."""
     missing, made, kept = guarded.answers
 
@@ -164,14 +56,14 @@ def test_the_files_rules_are_made_once(guarded: _Guarded) -> None:
     assert kept == (0, {"missing": [], "not_in_file": [], "changed": False})
 
 
-def test_every_process_can_do_its_work_with_the_files_rights(guarded: _Guarded) -> None:
+def test_every_process_can_do_its_work_with_the_files_rights(guarded: GuardedPipeline) -> None:
     """Nothing is missing in the file: everything arrives, and the books balance."""
     run = guarded.run
     assert sum(run.ends(topics.CALLS).values()) > 1_000
     assert not run.ended
 
 
-def test_the_readmes_production_part_runs_as_written(guarded: _Guarded, tmp_path: Path) -> None:
+def test_the_readmes_production_part_runs_as_written(guarded: GuardedPipeline, tmp_path: Path) -> None:
     """Topics and rules by a user who may make them, and each process by its own user, as on a host of its own."""
     lines = shell_lines((FILE.parents[2] / "README.md").read_text(encoding="utf-8"), "In production")
     (tmp_path / "host").mkdir()
@@ -201,7 +93,7 @@ def _free_ports(*names: str) -> dict[str, int]:
     return dict(zip(names, sorted(free), strict=True))
 
 
-def _shared(guarded: _Guarded, ports: Mapping[str, int], agent: str) -> dict[str, str]:
+def _shared(guarded: GuardedPipeline, ports: Mapping[str, int], agent: str) -> dict[str, str]:
     """The settings of all hosts, for topics of their own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CALLSTREAM_")} | {
         "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
@@ -223,7 +115,7 @@ def _until_well(shell: Shell, line: str) -> Ran:
     return ran
 
 
-def test_a_reader_reads_what_is_for_everyone_and_nothing_else(guarded: _Guarded) -> None:
+def test_a_reader_reads_what_is_for_everyone_and_nothing_else(guarded: GuardedPipeline) -> None:
     """The two restricted topics, and the groups of the stages, are refused by Kafka itself."""
     group = "reader.scoring"
     refused = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART}
@@ -236,7 +128,9 @@ def test_a_reader_reads_what_is_for_everyone_and_nothing_else(guarded: _Guarded)
     assert guarded.write("reader", topics.CALLS) == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
-def test_the_console_works_with_the_files_rights_and_can_write_nothing(guarded: _Guarded, tmp_path: Path) -> None:
+def test_the_console_works_with_the_files_rights_and_can_write_nothing(
+    guarded: GuardedPipeline, tmp_path: Path
+) -> None:
     """Every question to Kafka is answered, and Kafka refuses it the restricted topics and any record of its own."""
     with console({**guarded.run.environ, **guarded.settings("console")}, tmp_path) as shown:
         shown.await_read()
@@ -256,14 +150,14 @@ def test_the_console_works_with_the_files_rights_and_can_write_nothing(guarded: 
         list(reader.records(guarded.run.settings.name(topics.RAW)))
 
 
-def _own(guarded: _Guarded, user: str) -> dict[str, str]:
+def _own(guarded: GuardedPipeline, user: str) -> dict[str, str]:
     """The settings of a user, for a reader in this process."""
     environ = {**guarded.run.environ, **guarded.settings(user)}
     return {name: value for name, value in environ.items() if name.startswith("CALLSTREAM_")}
 
 
 @pytest.mark.parametrize("user", [INGEST, Stage.HOT_SYMBOLS.value, "stranger"])
-def test_whom_the_file_does_not_let_read_raw_events_is_refused(guarded: _Guarded, user: str) -> None:
+def test_whom_the_file_does_not_let_read_raw_events_is_refused(guarded: GuardedPipeline, user: str) -> None:
     """Not even ingest, which writes them."""
     refused = {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -281,7 +175,7 @@ class _Done:
     output: str
 
 
-def _done(guarded: _Guarded, user: str, *arguments: str) -> _Done:
+def _done(guarded: GuardedPipeline, user: str, *arguments: str) -> _Done:
     """A command of ours, run as a user; in a process of its own where it starts others, which then end with it."""
     environ = {**guarded.run.environ, **guarded.settings(user)}
     if arguments[0] in {"replay", "privacy", "reprocess"}:
@@ -318,7 +212,7 @@ def _done(guarded: _Guarded, user: str, *arguments: str) -> _Done:
     ],
 )
 def test_people_can_do_their_work_with_the_files_rights(
-    guarded: _Guarded, user: str, arguments: str, codes: set[int]
+    guarded: GuardedPipeline, user: str, arguments: str, codes: set[int]
 ) -> None:
     """Each command answers as it would for a super user; a refusal by Kafka has the code 2."""
     folder = guarded.run.folder / user
@@ -327,7 +221,7 @@ def test_people_can_do_their_work_with_the_files_rights(
     assert "uthoriz" not in done.output.replace("authorizer", ""), done.output
 
 
-def test_the_operator_sees_the_books_balance(guarded: _Guarded) -> None:
+def test_the_operator_sees_the_books_balance(guarded: GuardedPipeline) -> None:
     """From the groups' commits and the topics' ends, which name no event."""
     addresses = [guarded.run.processes[name].http_address() for name in sorted(guarded.run.wanted)]
     told = [word for address in addresses for word in ("--metrics", address)]
@@ -335,7 +229,7 @@ def test_the_operator_sees_the_books_balance(guarded: _Guarded) -> None:
     assert done.exit_code == 0, done.output
 
 
-def test_an_admin_makes_topics_for_which_the_super_user_has_given_the_rights(guarded: _Guarded) -> None:
+def test_an_admin_makes_topics_for_which_the_super_user_has_given_the_rights(guarded: GuardedPipeline) -> None:
     """All of them, with their options, and sees no record of those that are not public."""
     prefix = {"CALLSTREAM_TOPIC_PREFIX": "fresh."}
     given = CliRunner().invoke(cli, ["topics", "allow", str(FILE)], env={**guarded.run.environ, **prefix})
@@ -358,7 +252,9 @@ def test_an_admin_makes_topics_for_which_the_super_user_has_given_the_rights(gua
         ("admin", [topics.RAW, topics.CANONICAL, topics.OWNERS], [topics.CALLS, topics.COVERAGE, topics.AUDIT]),
     ],
 )
-def test_people_cannot_do_what_is_not_theirs(guarded: _Guarded, user: str, reads: list[str], writes: list[str]) -> None:
+def test_people_cannot_do_what_is_not_theirs(
+    guarded: GuardedPipeline, user: str, reads: list[str], writes: list[str]
+) -> None:
     """See what has not passed the filter, write what the stages write, or move a stage's group."""
     refused = {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -379,7 +275,7 @@ def test_people_cannot_do_what_is_not_theirs(guarded: _Guarded, user: str, reads
         assert done.exit_code == (0 if user == "operator" else 2)
 
 
-def test_a_permission_for_all_topics_is_found_and_taken_away(guarded: _Guarded) -> None:
+def test_a_permission_for_all_topics_is_found_and_taken_away(guarded: GuardedPipeline) -> None:
     """Granted beside the file, it reaches the restricted topics without naming them."""
     everything = Rule("stranger", "TOPIC", "*", "READ")
     AccessAdmin(client_config(guarded.run.settings)).add([everything])
@@ -392,7 +288,7 @@ def test_a_permission_for_all_topics_is_found_and_taken_away(guarded: _Guarded) 
     assert clean[0] == 0
 
 
-def test_doctor_names_whoever_may_write_the_stages_own_topics(guarded: _Guarded) -> None:
+def test_doctor_names_whoever_may_write_the_stages_own_topics(guarded: GuardedPipeline) -> None:
     """With the file's rights nobody but the stage may; a right to write everything is found on each of them."""
 
     def examined() -> list[dict[str, str]]:
@@ -413,7 +309,7 @@ def test_doctor_names_whoever_may_write_the_stages_own_topics(guarded: _Guarded)
     assert len(named) == 5
 
 
-def test_events_are_processed_again_with_the_rights_that_the_file_has_ready(guarded: _Guarded) -> None:
+def test_events_are_processed_again_with_the_rights_that_the_file_has_ready(guarded: GuardedPipeline) -> None:
     """The table that is commented out is enough for one version, and Kafka's super user need not run it."""
     text = FILE.read_text(encoding="utf-8")
     before, heading, block = text.partition("# [reprocessor]\n")

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
@@ -20,6 +21,11 @@ CHART: Final = ROOT / "deploy" / "helm" / "callstream"
 SHAPES: Final = {path.stem: path for path in sorted((ROOT / "tests" / "support" / "chart_values").glob("*.yaml"))}
 NAMESPACE: Final = "obs"
 Manifest = dict[str, Any]
+
+NEEDS_HELM: Final = pytest.mark.skipif(
+    None in {tools.helm(), tools.kubernetes_schemas(), tools.crds()},
+    reason="Helm and the schemas of Kubernetes are not here: `make chart` installs them",
+)
 
 
 class _UniqueKeys(yaml.CSafeLoader):

@@ -1,83 +1,14 @@
 """What may be said of a vulnerability because its code ran or never did, read back by the specification alone."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents.hot_symbols.watch import reasons
-from agents.hot_symbols.watch.reasons import Reason
 from app.export.openvex import openvex_document, unnamed
-from app.export.vex_file import VexFile, VexFileError, VexSubject, read_vex_file
-from schemas import records
+from app.export.vex_file import VexFile
 from tests.support.export_readers import read_openvex
-
-DAY_NS = 86_400 * 1_000_000_000
-SINCE_NS = 1_767_225_600 * 1_000_000_000  # 2026-01-01T00:00:00Z
-GAP = {"node": "quay-7", "cluster": "east", "from_ns": SINCE_NS, "to_ns": SINCE_NS + DAY_NS, "cause": "Overflow"}
-SHOP = {"image_id": "sha256:4f1b" + "00" * 30, "image_name": "registry.example/shop/web:1", "last_seen_ns": SINCE_NS}
-
-
-def answer(symbol: str = "png_read", **fields: Any) -> dict[str, Any]:
-    """An answer that says "never hit for twenty days", but for what is given."""
-    usual: dict[str, Any] = {
-        "watch_id": f"/usr/lib/libpng16.so.16!{symbol}",
-        "symbol": symbol,
-        "module": "/usr/lib/libpng16.so.16",
-        "build_id": None,
-        "vulnerabilities": ["CVE-2026-0001"],
-        "since_ns": SINCE_NS,
-        "answer": "NeverHit",
-        "hits": 0,
-        "confirmed_hits": 0,
-        "first_seen_ns": 0,
-        "last_seen_ns": 0,
-        "symbols": [],
-        "symbols_more": 0,
-        "ambiguous_hits": 0,
-        "complete_ns": 20 * DAY_NS,
-        "complete_until_ns": SINCE_NS + 20 * DAY_NS,
-        "nodes": 3,
-        "watched_ms": 60 * DAY_NS // 10**6,
-        "placed_nodes": 3,
-        "placed_watched_ms": 60 * DAY_NS // 10**6,
-        "events_lost": 0,
-        "every_node_known": True,
-        "gaps": [],
-        "gaps_more": 0,
-    }
-    # As it comes back, so that a field that is added has its default.
-    return records.decode(records.WATCHED_SYMBOL, records.encode(records.WATCHED_SYMBOL, 1, usual | fields))
-
-
-def said(*why: Reason) -> list[dict[str, Any]]:
-    """Reasons as they stand in an answer."""
-    return [reason.as_record() for reason in why]
-
-
-def hit(symbol: str = "png_read", *, confirmed: int = 4, **fields: Any) -> dict[str, Any]:
-    """An answer of a symbol that ran."""
-    images = [SHOP | {"confirmed": bool(confirmed)}]
-    seen = {"first_seen_ns": SINCE_NS + 5, "last_seen_ns": SINCE_NS + 21 * DAY_NS, "images": images}
-    return answer(symbol, answer="Hit", hits=4, confirmed_hits=confirmed, **seen | fields)
-
-
-def subject(**fields: Any) -> VexSubject:
-    """What the author says."""
-    usual: dict[str, Any] = {
-        "vulnerability": "CVE-2026-0001",
-        "products": ("pkg:oci/web@sha256:4f1b", "https://shop.example/web"),
-        "every_call_probed": True,
-    }
-    return VexSubject(**usual | fields)
-
-
-def statement(answers: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
-    """The one statement of a document."""
-    document = openvex_document(VexFile("Shop <a@shop.example>", (subject(**fields),)), answers, "callstream 1")
-    assert document is not None
-    return dict(read_openvex(json.loads(json.dumps(document)))["CVE-2026-0001"])
+from tests.support.vex_statements import DAY_NS, GAP, SINCE_NS, answer, hit, said, statement, subject
 
 
 def test_code_that_never_ran_while_all_was_seen_is_not_affected() -> None:
@@ -237,73 +168,11 @@ def test_what_the_author_answers_for_is_no_doubt(
     assert ("which the author accepts" in found["status_notes"]) is ("accept_unknown_copies" in fields)
 
 
-WEB, WEB_DIGEST = "registry.example/shop/web:1.2", "sha256:" + "4f" * 32
-IMAGE = {"image_id": f"registry.example/shop/web@{WEB_DIGEST}", "image_name": WEB, "last_seen_ns": 1, "confirmed": True}
-
-
-@pytest.mark.parametrize(
-    ("product", "is_it"),
-    [
-        (f"pkg:oci/web@{WEB_DIGEST}", True),
-        ("pkg:oci/web@sha256%3A4f4f", True),
-        ("pkg:oci/web@sha256:0000", False),
-        ("pkg:oci/web", True),
-        ("pkg:docker/shop/web@1.2", True),
-        ("pkg:docker/shop/web@1.3", False),
-        ("pkg:oci/web?repository_url=registry.example%2Fshop%2Fweb", True),
-        ("pkg:oci/web?repository_url=registry.example%2Fother%2Fweb", False),
-        ("pkg:oci/eb", False),
-        ("pkg:oci/cart", False),
-        ("pkg:deb/debian/libpng1.6", True),
-    ],
-)
-def test_a_hit_is_a_products_if_its_image_ran_it(product: str, is_it: bool) -> None:
-    """By digest or by name; what is no image cannot be told apart."""
-    found = statement([hit(images=[IMAGE])], products=(product,), action="Update.")
-
-    assert found["status"] == ("affected" if is_it else "under_investigation")
-    assert is_it or f"In other images than {product}: {WEB}." in found["status_notes"]
-
-
-def test_products_of_one_vulnerability_have_statements_of_their_own() -> None:
-    """One team's hit is not another's."""
-    products = ("pkg:oci/web", "pkg:oci/cart", "pkg:oci/mail")
-    file = VexFile("Shop", (subject(products=products, action="Update."),))
-    document = openvex_document(file, [hit(images=[IMAGE], images_more=0)], "callstream 1")
-
-    assert document is not None
-    assert {tuple(one["@id"] for one in found["products"]): found["status"] for found in document["statements"]} == {
-        ("pkg:oci/web",): "affected",
-        ("pkg:oci/cart",): "under_investigation",
-        ("pkg:oci/mail",): "under_investigation",
-    }
-    unsure = statement([hit(images=[IMAGE], images_more=3)], products=("pkg:oci/cart",), action="Update.")
-    assert "is not known: it ran in more images than are listed" in unsure["status_notes"]
-
-
 def test_a_statement_names_the_snapshots_that_named_what_ran() -> None:
     """The one that says which code is meant, and others whose indexes named the hits."""
     found = statement([hit(snapshot="ab12", named_by=["ab12", "cd34"])], action="Update.")
 
     assert "; snapshot ab12 of the symbol store, and names by cd34." in found["status_notes"]
-
-
-def test_a_sure_hit_in_one_image_makes_none_in_another_sure() -> None:
-    """The answer has sure hits; in the product's own image there is only a hint."""
-    hinted = IMAGE | {"image_name": "registry.example/shop/cart:3", "image_id": "", "confirmed": False}
-    answers = [hit(images=[IMAGE, hinted])]
-    cart, web = (statement(answers, products=(one,), action="Update.") for one in ("pkg:oci/cart", "pkg:oci/web"))
-
-    assert (cart["status"], web["status"]) == ("under_investigation", "affected")
-
-
-def test_code_that_ran_in_no_known_image_may_have_run_in_any() -> None:
-    """On a host, or in a container of which the agent did not say the image; a product that is no image is affected."""
-    found = statement([hit(images=[])], products=("pkg:oci/web",), action="Update.")
-
-    assert found["status"] == "under_investigation"
-    assert "Whether in pkg:oci/web is not known: no event says in which image." in found["status_notes"]
-    assert statement([hit(images=[])], products=("pkg:deb/debian/png",), action="Update.")["status"] == "affected"
 
 
 def test_a_statement_on_code_that_ran_says_which_other_functions_it_may_have_been() -> None:
@@ -357,77 +226,6 @@ def test_a_note_for_people_stays_short() -> None:
 
     assert found["status_notes"].count("was executed") == 8
     assert found["status_notes"].endswith(" And 92 more.")
-
-
-GOOD = """
-author = "Shop security"
-[[statement]]
-vulnerability = "CVE-2026-0001"
-products = ["pkg:oci/web@1"]
-every_call_probed = true
-aliases = ["GHSA-1"]
-action = "Update."
-min_complete_days = 7
-accept_not_seen_until = 2027-01-31
-"""
-
-
-def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
-    """Every key of the file."""
-    path = tmp_path / "vex.toml"
-    path.write_text(GOOD)
-
-    assert read_vex_file(path) == VexFile(
-        "Shop security",
-        (
-            VexSubject(
-                vulnerability="CVE-2026-0001",
-                products=("pkg:oci/web@1",),
-                every_call_probed=True,
-                aliases=("GHSA-1",),
-                action="Update.",
-                min_complete_days=7.0,
-                accepted_until_ns=1_801_353_600_000_000_000,
-            ),
-        ),
-    )
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        ('author = "Shop security"', "", "author is missing"),
-        ("every_call_probed = true", "", "statement 1: every_call_probed is missing"),
-        ("every_call_probed = true", 'every_call_probed = "yes"', "every_call_probed: write true or false"),
-        ("pkg:oci/web@1", "web", "'web' is not an IRI; write a package URL"),
-        ('["pkg:oci/web@1"]', "[]", "products: name at least one"),
-        ('["pkg:oci/web@1"]', '"pkg:oci/web@1"', "is not a list of texts"),
-        ("action", "actions", "actions is not a key; the keys are accept_not_seen_until"),
-        ("= 2027-01-31", '= "2027-01-31"', "accept_not_seen_until: '2027-01-31' is not a day"),
-        ("= 2027-01-31", "= 2027-01-31T00:00:00Z", "is not a day; write it as 2027-01-31"),
-        ("= 7", "= 0", "min_complete_days: 0 is not a number above 0"),
-        ("= 7", "= 7\naccept_unknown_copies = 1", "accept_unknown_copies: write true or false"),
-        ("[[statement]]", "[statement]", "write at least one [[statement]]"),
-        ('"CVE-2026-0001"', '""', "vulnerability: '' is not a text"),
-        (GOOD, GOOD + GOOD.partition('security"')[2], "CVE-2026-0001 has more than one statement"),
-        ("author =", "author", "vex.toml: "),
-    ],
-)
-def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, old: str, new: str, problem: str) -> None:
-    """File, place and key."""
-    path = tmp_path / "vex.toml"
-    path.write_text(GOOD.replace(old, new))
-
-    with pytest.raises(VexFileError) as raised:
-        read_vex_file(path)
-    assert str(raised.value).startswith(f"{path}: ")
-    assert problem in str(raised.value)
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """With the system's reason."""
-    with pytest.raises(VexFileError, match=r"nothing\.toml: No such file"):
-        read_vex_file(tmp_path / "nothing.toml")
 
 
 def test_a_share_that_the_author_accepts_is_said_exactly() -> None:

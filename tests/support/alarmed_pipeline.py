@@ -185,12 +185,6 @@ class AlarmedPipeline:
     def _with_port(self, name: str, settings: Mapping[str, str]) -> dict[str, str]:
         return {**settings, "CALLSTREAM_HTTP_PORT": str(self.ports[name])}
 
-    def lose_kafka_for(self, seconds: float) -> None:
-        """Have no broker for a while."""
-        self.broker.kill_kafka()
-        time.sleep(seconds)
-        self.broker.restart_kafka()
-
     def type_page(self, page: str, process: str) -> str:
         """Type what a page says about an alert of a process; what was printed. Fails for a command that is wrong.
 

@@ -46,14 +46,6 @@ class BreakableBroker(EmbeddedBroker):
         self._restart(self._running(self._registry))
         self._await_registry()
 
-    def pause_registry(self) -> None:
-        """SIGSTOP."""
-        os.kill(self.registry_pid, signal.SIGSTOP)
-
-    def resume_registry(self) -> None:
-        """SIGCONT after `pause_registry`."""
-        os.kill(self.registry_pid, signal.SIGCONT)
-
     def _restart(self, process: JavaProcess) -> None:
         process.ask_to_stop()
         process.wait_stopped()

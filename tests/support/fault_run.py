@@ -87,9 +87,9 @@ class LiveAgents:
 
     def say(self, *policies: Mapping[str, Any]) -> None:
         """Have the agent tell of these policies; one that began before the first time is too old to tell."""
-        partial = self._said.with_suffix(".new")
-        partial.write_text(json.dumps({"info": {"version": "v1.8.0"}, "policies": policies}))
-        partial.rename(self._said)
+        whole = self._said.with_suffix(".new")
+        whole.write_text(json.dumps({"info": {"version": "v1.8.0"}, "policies": policies}))
+        whole.rename(self._said)
 
     def end(self, number: signal.Signals) -> None:
         """End the life before its time."""

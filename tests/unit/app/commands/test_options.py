@@ -46,6 +46,8 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
     assert {where for where, option in ALL.items() if option.type is POSITION} == {
         "tap --from",
         "tap --to",
+        "export --base-from",
+        "export --base-to",
         "export --from",
         "export --to",
         "export --base-from",

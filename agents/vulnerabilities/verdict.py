@@ -6,21 +6,25 @@
 | its version is not affected | anything | `FixedByVersion` |
 | a complete list of its code has none of the functions | no hit | `CodeNotPresent` |
 | the same | a hit | `UnderInvestigation`: one of the two is wrong |
-| functions are there, in an affected version | a sure hit of one of them | `Affected` |
+| functions are there, in an affected version | a sure hit of one of them, in this product | `Affected` |
 | the same, and there is no doubt | none of them entered, for as long as the author asks for | `NotInExecutePath` |
 | anything else | anything | `UnderInvestigation`, with what is missing |
 
 That nobody saw code run does not show that it cannot run. So observation alone never closes a vulnerability: only where
 an author accepts it, until a day that he names, and a hit takes it back. Of the files of a product the worst decides.
+
+A product may be a container image, and images share files. So a hit is a product's only if it was in its image: a hit
+in other images, or in one that nobody knows, is a reason and no verdict.
 """
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, assert_never
+from dataclasses import dataclass, replace
+from typing import Final, Self, assert_never
 
 from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.vulnerabilities.product_images import HitImage, ProductImage, Whereabouts
 from agents.vulnerabilities.verdicts import (
     Assessment,
     CannotTell,
@@ -67,6 +71,8 @@ class LackKind(enum.StrEnum):
     NOT_PROBABLE = "copies of functions cannot be probed"
     INCOMPLETE = "events are missing"
     UNSURE_HITS = "code ran, and it is not sure that it was this function"
+    UNKNOWN_IMAGE = "code ran, and it is not known in which image"
+    OTHER_IMAGES = "code ran in other images, and whether it would be seen in this one is not known"
     NOT_ACCEPTED = "nobody accepts that what was not seen does not run"
     EXPIRED = "the word that accepted it has expired"
     TOO_SHORT = "it was observed for a shorter time than the author asks for"
@@ -87,7 +93,9 @@ class SeenFunction:
 
     `events` are ids and places of events that are hits, `callers` the symbols that were the next outer frame, `reasons`
     those of the answer in words. `watched_ms` and `missing_ms` are node-time of the nodes that had the file, or may
-    have had it. `snapshot` is that of the symbol store.
+    have had it. `snapshot` is that of the symbol store. `images` are those that it ran in, `images_more` how many there
+    are besides. `whereabouts` and `is_sure_here` say of its hits whether they, and sure ones of them, were in the
+    product that is looked at.
     """
 
     symbol: str
@@ -106,6 +114,17 @@ class SeenFunction:
     events_lost: int | None = None
     reasons: tuple[tuple[ReasonKind, str], ...] = ()
     snapshot: str = ""
+    images: tuple[HitImage, ...] = ()
+    images_more: int = 0
+    whereabouts: Whereabouts = Whereabouts.IN_IT
+    is_sure_here: bool = True
+
+    def seen_from(self, image: ProductImage) -> Self:
+        """The same, as seen from a product that is an image."""
+        if not self.hits:
+            return self
+        where = image.where(self.images, self.images_more)
+        return replace(self, whereabouts=where, is_sure_here=image.is_sure_in(self.images))
 
     def has(self, *kinds: ReasonKind) -> bool:
         """Whether its answer has a reason of one of these kinds."""
@@ -113,8 +132,8 @@ class SeenFunction:
 
     @property
     def is_sure_hit(self) -> bool:
-        """Whether it ran, and nothing says that it may have been another function."""
-        return self.confirmed_hits > 0 and not self.has(*_OTHER_FUNCTION)
+        """Whether it ran in the product, and nothing says that it may have been another function."""
+        return self.confirmed_hits > 0 and self.is_sure_here and not self.has(*_OTHER_FUNCTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +203,10 @@ class FileEvidence:
     package_urls: tuple[str, ...] = ()
     database: str = ""
     snapshot: str = ""
+
+    def seen_from(self, image: ProductImage | None) -> Self:
+        """The same, as seen from a product that is an image; of what is none (None), all hits are the product's."""
+        return self if image is None else replace(self, seen=tuple(one.seen_from(image) for one in self.seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +337,7 @@ def _observed_lacks(evidence: FileEvidence, accepted: Acceptance | None) -> Iter
         yield Lack(LackKind.NOT_WATCHED, about, f"callstream vulnerabilities watch {vulnerability}")
     for one in evidence.seen:
         if one.hits or one.has(ReasonKind.UNCONFIRMED, ReasonKind.MAY_BE_IT):
-            yield Lack(LackKind.UNSURE_HITS, one.symbol)
+            yield _of_hits(one)
         elif one.answer is AnswerKind.UNKNOWN:
             yield Lack(LackKind.NOT_ANSWERED, one.symbol)
         elif one.has(ReasonKind.NOT_HOOKED, ReasonKind.UNHOOKED):
@@ -325,6 +348,19 @@ def _observed_lacks(evidence: FileEvidence, accepted: Acceptance | None) -> Iter
             doubts = [words for kind, words in one.reasons if kind not in said]
             if doubts or not one.reasons:
                 yield Lack(LackKind.INCOMPLETE, f"{one.symbol}: {'; '.join(doubts[:1])}", "callstream coverage")
+
+
+def _of_hits(seen: SeenFunction) -> Lack:
+    """What is missing where code ran, and not for sure in this product."""
+    match seen.whereabouts:
+        case Whereabouts.IN_IT:
+            return Lack(LackKind.UNSURE_HITS, seen.symbol)
+        case Whereabouts.MAY_BE_IN_IT | Whereabouts.IN_NO_KNOWN_IMAGE:
+            return Lack(LackKind.UNKNOWN_IMAGE, seen.symbol)
+        case Whereabouts.ELSEWHERE:
+            return Lack(LackKind.OTHER_IMAGES, seen.symbol)
+        case _:
+            assert_never(seen.whereabouts)
 
 
 def _unaccepted(evidence: FileEvidence, accepted: Acceptance | None, now_ns: int) -> Iterable[Lack]:

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.vulnerabilities.product_images import ProductImage, Whereabouts, hit_images
 from app.export.vex_file import VexSubject
-from app.export.vex_images import Whereabouts, is_sure_in, where_it_ran
 from app.operators.times import time_text
 from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
@@ -52,8 +52,9 @@ Status = dict[str, str]
 def status_of(subject: VexSubject, product: str, answers: Sequence[WatchAnswer]) -> Status:
     """The status of one product; `answers` are those of the vulnerability."""
     hit = [one for one in answers if one["hits"] > 0]
-    here = [one for one in hit if where_it_ran(product, one) is Whereabouts.IN_IT]
-    if any(is_sure_in(product, one) for one in here) and subject.action:
+    image = ProductImage.of_package_url(product)
+    here = [one for one in hit if _where_it_ran(image, one) is Whereabouts.IN_IT]
+    if any(_is_sure_in(image, one) for one in here) and subject.action:
         return {"status": "affected", "status_notes": _joined(map(_executed, here)), "action_statement": subject.action}
     doubts = [*(_executed_for(product, one) for one in hit), *_doubts(subject, answers)]
     if doubts:
@@ -84,8 +85,18 @@ def _cited(answer: WatchAnswer) -> str:
     return (f"; events {', '.join(events)}" if events else "") + store + named
 
 
+def _where_it_ran(image: ProductImage | None, answer: WatchAnswer) -> Whereabouts:
+    if image is None:
+        return Whereabouts.IN_IT
+    return image.where(hit_images(answer["images"]), answer["images_more"])
+
+
+def _is_sure_in(image: ProductImage | None, answer: WatchAnswer) -> bool:
+    return bool(answer["confirmed_hits"]) if image is None else image.is_sure_in(hit_images(answer["images"]))
+
+
 def _executed_for(product: str, answer: WatchAnswer) -> str:
-    match where_it_ran(product, answer):
+    match _where_it_ran(ProductImage.of_package_url(product), answer):
         case Whereabouts.IN_IT:
             return _executed(answer)
         case Whereabouts.MAY_BE_IN_IT:

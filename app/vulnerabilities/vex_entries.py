@@ -2,7 +2,7 @@
 
 A product is one that the author's VEX file names for the vulnerability; the verdict on it is that on its files, of
 which the worst decides. A container image has the files that the symbol store has of it, and others that are of no
-image. Where the author names none, each file is a product by its SHA-256.
+image, and the hits that were in it. Where the author names none, each file is a product by its SHA-256.
 """
 
 import enum
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, assert_never
-from urllib.parse import unquote
 
 from packageurl import PackageURL
 
+from agents.vulnerabilities.product_images import ProductImage, Whereabouts
 from agents.vulnerabilities.verdict import (
     Affected,
     CodeNotPresent,
@@ -30,11 +30,10 @@ from agents.vulnerabilities.verdict import (
 from agents.vulnerabilities.verdicts import FOLDED, NotAffectedBecause
 from app.export.vex_file import VexFile, VexSubject
 from app.operators.times import time_text
-from app.vulnerabilities.watching import FileStatus, probe_words
+from app.vulnerabilities.watching import IMAGE_SCOPE, FileStatus, probe_words, where_words
 
 DEFAULT_ACTION: Final = "Update the package to a version that is not affected."
-_IMAGE_SCOPE: Final = "image:"
-_IMAGE: Final = re.compile(r"pkg:(?:oci|docker)/[^@?#]+@(?P<digest>sha256(?::|%3[Aa])[0-9A-Fa-f]+)(?:[?#].*)?")
+_SHA256: Final = "sha256:"
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
@@ -118,9 +117,11 @@ def _products(
 ) -> Iterator[tuple[VexProduct, Sequence[FileStatus]]]:
     if subject is not None:
         for iri in subject.products:
-            digest = _image_digest(iri)
+            image = ProductImage.of_package_url(iri)
+            digest = "" if image is None else image.digest.removeprefix(_SHA256)
             whole = digest if len(digest) == 64 else ""
-            yield VexProduct(iri, iri, whole), [one for one in several if _may_be_in(one, digest)]
+            files = [one.seen_from(image) for one in several if _may_be_in(one, digest)]
+            yield VexProduct(iri, iri, whole), files
         return
     by_product: dict[VexProduct, list[FileStatus]] = defaultdict(list)
     for one in several:
@@ -129,18 +130,13 @@ def _products(
     yield from sorted(by_product.items(), key=lambda one: one[0])
 
 
-def _image_digest(iri: str) -> str:
-    found = _IMAGE.fullmatch(iri)
-    return "" if found is None else unquote(found["digest"]).partition(":")[2].lower()
-
-
 def _may_be_in(one: FileStatus, digest: str) -> bool:
     """Whether a file may be of an image; a file that the store has of other images only is not."""
     places = one.finding.program.places
     if not digest or not places:
         return True
     return any(
-        not place.scope.startswith(_IMAGE_SCOPE) or place.scope.startswith(f"{_IMAGE_SCOPE}sha256:{digest}")
+        not place.scope.startswith(IMAGE_SCOPE) or place.scope.startswith(f"{IMAGE_SCOPE}{_SHA256}{digest}")
         for place in places
     )
 
@@ -243,10 +239,13 @@ def _of_function(seen: SeenFunction) -> Iterator[tuple[str, str]]:
         f"missing; {lost} events lost"
     )
     yield "function", words
-    for event in seen.events:
-        yield "event", event
-    for caller in seen.callers:
-        yield "called-by", f"{seen.symbol}: {caller}"
+    if seen.hits:
+        yield "ran", f"{seen.symbol}: {where_words(seen)}"
+    if seen.whereabouts is not Whereabouts.ELSEWHERE:  # events and callers of other images are no evidence here
+        for event in seen.events:
+            yield "event", event
+        for caller in seen.callers:
+            yield "called-by", f"{seen.symbol}: {caller}"
     for _, words in seen.reasons:
         yield "reason", f"{seen.symbol}: {words}"
     yield "answered-with-symbol-store-sha256", seen.snapshot

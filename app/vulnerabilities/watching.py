@@ -1,13 +1,14 @@
 """From findings to watches, and from the answers to the verdict of today."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, assert_never
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self, assert_never
 
 from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import MAX_CHARS, Watch
 from agents.vulnerabilities.advisory import Advisory
+from agents.vulnerabilities.product_images import ProductImage, Whereabouts, hit_images
 from agents.vulnerabilities.verdict import (
     Acceptance,
     Affected,
@@ -33,6 +34,7 @@ from schemas.probes import WindowEnd
 _REASONS: Final = {one.value: one for one in ReasonKind}
 _ANSWERS: Final = {one.value: one for one in AnswerKind}
 _MAX_SHOWN: Final = 5
+IMAGE_SCOPE: Final = "image:"
 _ERROR_COMMAND: Final = "callstream doctor tetragon"
 """Where the agent can be reached, it shows the agent's error; no topic has that text, which may name private files."""
 
@@ -94,11 +96,29 @@ def callers_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """A vulnerability and a file: what is known, and the verdict."""
+    """A vulnerability and a file: what is known, and the verdict at a moment, with what the author accepts."""
 
     finding: Finding
     evidence: FileEvidence
+    accepted: Acceptance | None
+    now_ns: int
     verdict: Verdict
+
+    @classmethod
+    def of(cls, finding: Finding, evidence: FileEvidence, accepted: Acceptance | None, now_ns: int) -> Self:
+        """The status that follows from the evidence."""
+        return cls(finding, evidence, accepted, now_ns, file_verdict(evidence, accepted, now_ns))
+
+    def seen_from(self, image: ProductImage | None) -> Self:
+        """The same, as seen from a product that is an image; None is a product that is none."""
+        evidence = self.evidence.seen_from(image)
+        return replace(self, evidence=evidence, verdict=file_verdict(evidence, self.accepted, self.now_ns))
+
+    def by_image(self) -> dict[str, Verdict]:
+        """The verdict for each image that has the file, by the image's digest or name."""
+        scopes = {one.scope for one in self.finding.program.places if one.scope.startswith(IMAGE_SCOPE)}
+        names = sorted(one.removeprefix(IMAGE_SCOPE) for one in scopes)
+        return {one: self.seen_from(ProductImage.of_name(one)).verdict for one in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +140,7 @@ def statuses(
     """The status of each finding."""
     for finding in found:
         evidence = _evidence(finding, observed)
-        yield FileStatus(finding, evidence, file_verdict(evidence, _acceptance(finding.advisory, accepted), now_ns))
+        yield FileStatus.of(finding, evidence, _acceptance(finding.advisory, accepted), now_ns)
 
 
 def _acceptance(advisory: Advisory, accepted: Mapping[str, Acceptance]) -> Acceptance | None:
@@ -164,6 +184,8 @@ def _seen(symbol: str, answer: Mapping[str, Any], callers: Mapping[str, tuple[st
         events_lost=answer["events_lost"],
         reasons=tuple((_REASONS.get(one["reason"], ReasonKind.MAY_BE_IT), one["words"]) for one in answer["reasons"]),
         snapshot=answer["snapshot"] or "",
+        images=hit_images(answer["images"]),
+        images_more=answer["images_more"],
     )
 
 
@@ -231,6 +253,11 @@ def _seen_row(seen: SeenFunction) -> dict[str, Any]:
         "events_lost": seen.events_lost,
         "reasons": [words for _, words in seen.reasons],
         "snapshot": seen.snapshot,
+        "images": [
+            {"image_id": one.image_id, "image_name": one.image_name, "is_sure": one.is_sure} for one in seen.images
+        ],
+        "images_more": seen.images_more,
+        "whereabouts": seen.whereabouts.name,
     }
 
 
@@ -297,11 +324,21 @@ def _shown(lines: Sequence[str]) -> Iterator[str]:
 
 def _hit_words(seen: SeenFunction) -> str:
     events = f"; event {seen.events[0]}" if seen.events else ""
+    where = f"; {where_words(seen)}"
     called = f"; called by {', '.join(seen.callers[:_MAX_SHOWN])}" if seen.callers else ""
     return (
         f"{seen.symbol} ran: {seen.hits:,} hits or more, {seen.confirmed_hits:,} sure, last "
-        f"{time_text(seen.last_seen_ns)}{events}{called}"
+        f"{time_text(seen.last_seen_ns)}{where}{events}{called}"
     )
+
+
+def where_words(seen: SeenFunction) -> str:
+    """In which images code ran, and whether that is the product that is looked at."""
+    if not seen.images:
+        return "in no known image: on a host, or in a container whose image the agent did not say"
+    more = seen.images_more + max(len(seen.images) - _MAX_SHOWN, 0)
+    named = ", ".join(one.name for one in seen.images[:_MAX_SHOWN]) + (f" and {more:,} more" if more else "")
+    return f"in other images: {named}" if seen.whereabouts is Whereabouts.ELSEWHERE else f"in {named}"
 
 
 def _quiet_words(seen: SeenFunction) -> str:

@@ -1,7 +1,7 @@
 """Verdicts on a file of a store that was made here, and the VEX documents that are written of them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ SNAPSHOT: Final = "5" * 64
 NOW_NS: Final = 1_800_000_000 * NS_PER_SECOND
 FIXED: Final = "GHSA-aaaa-bbbb-cccc"
 WITHDRAWN: Final = "RUSTSEC-2019-0001"
-PRODUCTS: Final = ("pkg:oci/shop@sha256%3A" + "4f" * 32, "pkg:generic/shop@1.0")
+SHOP: Final = "sha256:" + "4f" * 32
+PRODUCTS: Final = (f"pkg:oci/shop@{SHOP.replace(':', '%3A')}", "pkg:generic/shop@1.0")
 PUBLISHED: Final = VexFile(
     "Shop security <security@shop.example>",
     (VexSubject(vulnerability=CVE, products=PRODUCTS, every_call_probed=False, action="Update smallvec."),),
@@ -44,6 +45,11 @@ def _advisories() -> list[tuple[Advisory, str]]:
     return [(one, DATABASE) for one in read if isinstance(one, Advisory)]
 
 
+def image(digest: str) -> dict[str, Any]:
+    """An image in which the function ran for sure."""
+    return {"image_id": f"registry.example/any@{digest}", "image_name": "", "last_seen_ns": 1, "confirmed": True}
+
+
 def answer(**changes: Any) -> dict[str, Any]:
     """What a worker says of the watch on the function: it ran once, unless changed."""
     said = {
@@ -51,22 +57,24 @@ def answer(**changes: Any) -> dict[str, Any]:
         "hits": 1, "confirmed_hits": 1, "first_seen_ns": NOW_NS - 5, "last_seen_ns": NOW_NS - 5,
         "events": [{"event_id": "e1", "partition": 2, "offset": 7}], "symbols": [], "reasons": [],
         "placed_watched_ms": 9_000, "placed_missing_ms": 1, "events_lost": 0, "snapshot": SNAPSHOT,
+        "images": [image(SHOP)], "images_more": 0,
     }  # fmt: skip
     return said | changes
 
 
 @dataclass(frozen=True, slots=True)
 class VexScene:
-    """A store with one file of a node, and the folder in which documents are written."""
+    """A store with one file, the folder in which documents are written, and what the author publishes."""
 
     folder: Path
+    published: VexFile = PUBLISHED
 
     def statuses(self, *answers: dict[str, Any]) -> list[FileStatus]:
         """What is known of each advisory and the file."""
         store = SymbolStore.open(self.folder / "store")
         found = [one for program in programs(store) for one in findings(program, _advisories())]
         observed = Observed({one["watch_id"]: one for one in answers}, {}, SNAPSHOT)
-        return list(statuses(found, observed, acceptances(PUBLISHED), NOW_NS))
+        return list(statuses(found, observed, acceptances(self.published), NOW_NS))
 
     def write(
         self,
@@ -79,16 +87,21 @@ class VexScene:
         """Write a document of that day."""
         to = self.folder / f"{form}-{days}.json"
         now_ns = NOW_NS + days * 86_400 * NS_PER_SECOND
-        written = write_verdicts(VexOrder(form, to, previous, key), PUBLISHED, self.statuses(*answers), now_ns)
+        written = write_verdicts(VexOrder(form, to, previous, key), self.published, self.statuses(*answers), now_ns)
         assert written is not None
         return to, written
 
 
-def vex_scene(folder: Path) -> VexScene:
-    """A scene in an empty folder."""
+def vex_scene(folder: Path, *scopes: str) -> VexScene:
+    """A scene in an empty folder, with a file of these images or nodes; products are the images, if there are any."""
     path = vulnerable_program(folder / "usr/bin/app")
-    add_to(folder / "store", [path.resolve()], AddOptions(root=folder, scope="node:n1"))
-    return VexScene(folder)
+    for scope in scopes or ("node:n1",):
+        add_to(folder / "store", [path.resolve()], AddOptions(root=folder, scope=scope))
+    if not scopes:
+        return VexScene(folder)
+    products = tuple(f"pkg:oci/any@{one.removeprefix('image:')}" for one in scopes)
+    [subject] = PUBLISHED.subjects
+    return VexScene(folder, replace(PUBLISHED, subjects=(replace(subject, products=products),)))
 
 
 def read(path: Path) -> dict[str, Any]:

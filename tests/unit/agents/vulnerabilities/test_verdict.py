@@ -6,6 +6,7 @@ import pytest
 
 from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.vulnerabilities.product_images import HitImage, ProductImage
 from agents.vulnerabilities.verdict import (
     Acceptance,
     Affected,
@@ -75,6 +76,46 @@ def test_a_sure_hit_is_affected_whatever_the_author_accepts() -> None:
     unsure = file_verdict(_evidence(_PRESENT, shared), _ACCEPTED, _NOW_NS)
     assert isinstance(unsure, UnderInvestigation)
     assert {one.kind for one in unsure.lacks} == {LackKind.UNSURE_HITS}
+
+
+_WEB = HitImage("sha256:" + "4f" * 32, "registry.example/shop/web:1", is_sure=True)
+_CART = HitImage("sha256:" + "5e" * 32, "registry.example/shop/cart:3", is_sure=True)
+
+
+@pytest.mark.parametrize(
+    ("images", "more", "lack"),
+    [
+        ((_WEB,), 0, None),
+        ((_CART, _WEB), 7, None),
+        ((replace(_WEB, is_sure=False), _CART), 0, LackKind.UNSURE_HITS),
+        ((_CART,), 0, LackKind.OTHER_IMAGES),
+        ((_CART,), 1, LackKind.UNKNOWN_IMAGE),
+        ((), 0, LackKind.UNKNOWN_IMAGE),
+    ],
+)
+def test_a_hit_is_a_products_only_if_it_was_in_its_image(
+    images: tuple[HitImage, ...], more: int, lack: LackKind | None
+) -> None:
+    """A hit in others, on a host, or in an image that nobody said, is a reason; it closes nothing for the product."""
+    evidence = _evidence(_PRESENT, replace(_HIT, images=images, images_more=more))
+    web = ProductImage.of_package_url("pkg:oci/web@sha256:4f4f")
+    assert web is not None
+    verdict = file_verdict(evidence.seen_from(web), _ACCEPTED, _NOW_NS)
+
+    if lack is None:
+        assert isinstance(verdict, Affected)
+    else:
+        assert isinstance(verdict, UnderInvestigation)
+        assert {one.kind for one in verdict.lacks} == {lack}
+    assert isinstance(file_verdict(evidence.seen_from(None), _ACCEPTED, _NOW_NS), Affected)
+
+
+def test_a_function_that_did_not_run_is_the_same_from_every_image() -> None:
+    """It has no image, and that is no doubt."""
+    web = ProductImage.of_name("registry.example/shop/web:1")
+
+    verdict = file_verdict(_evidence(_PRESENT, _QUIET).seen_from(web), _ACCEPTED, _NOW_NS)
+    assert isinstance(verdict, NotInExecutePath)
 
 
 def test_a_hit_of_code_that_the_file_does_not_have_closes_nothing() -> None:

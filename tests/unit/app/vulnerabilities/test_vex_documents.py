@@ -7,7 +7,7 @@ import pytest
 
 from app.vulnerabilities.vex_documents import VexFormat
 from app.vulnerabilities.vex_editions import PreviousVexError
-from tests.support.vex_scene import DATABASE, SNAPSHOT, VexScene, answer, read, vex_scene
+from tests.support.vex_scene import DATABASE, SNAPSHOT, VexScene, answer, image, read, vex_scene
 from tests.support.vulnerable_files import BUILD_ID, CVE, GROW
 
 FORMS = tuple(VexFormat)
@@ -72,6 +72,56 @@ def test_a_statement_has_its_evidence(scene: VexScene, form: VexFormat) -> None:
 
     for evidence in ("e1 at 2:7", GROW, "9,000 ms watched, 1 ms missing", DATABASE, SNAPSHOT, BUILD_ID):
         assert evidence in said
+
+
+WEB, CART = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+
+
+def _said(document: dict[str, Any], form: VexFormat) -> dict[str, str]:
+    """The state of each image for the vulnerability, by the image's name in its package URL."""
+    [one] = [one for one in _statements(document, form) if CVE in str(one)] if form is VexFormat.CSAF else [None]
+    if one is not None:
+        names = {product["product_id"]: product["name"] for product in document["product_tree"]["full_product_names"]}
+        return {names[product]: state for state, several in one["product_status"].items() for product in several}
+    several = [one for one in _statements(document, form) if CVE in str(one)]
+    if form is VexFormat.OPENVEX:
+        return {product["@id"]: one["status"] for one in several for product in one["products"]}
+    return {affected["ref"]: one["analysis"]["state"] for one in several for affected in one["affects"]}
+
+
+@pytest.mark.parametrize(
+    ("form", "affected", "unsure"),
+    [
+        (VexFormat.OPENVEX, "affected", "under_investigation"),
+        (VexFormat.CYCLONEDX, "exploitable", "in_triage"),
+        (VexFormat.CSAF, "known_affected", "under_investigation"),
+    ],
+)
+def test_images_that_share_a_file_have_their_own_hits(
+    tmp_path: Path, form: VexFormat, affected: str, unsure: str
+) -> None:
+    """One team's hit is not the other's, and where nobody knows the image, it is nobody's."""
+    scene = vex_scene(tmp_path, f"image:{WEB}", f"image:{CART}")
+    web, cart = scene.published.subjects[0].products
+
+    in_web, _ = scene.write(form, answer(images=[image(WEB)]))
+    assert _said(read(in_web), form) == {web: affected, cart: unsure}
+    in_both, _ = scene.write(form, answer(images=[image(WEB), image(CART)]), days=1)
+    assert _said(read(in_both), form) == {web: affected, cart: affected}
+    on_a_host, _ = scene.write(form, answer(images=[]), days=2)
+    assert _said(read(on_a_host), form) == {web: unsure, cart: unsure}
+
+
+def test_a_statement_has_no_events_of_another_image(tmp_path: Path) -> None:
+    """It says in which images the code ran."""
+    scene = vex_scene(tmp_path, f"image:{WEB}", f"image:{CART}")
+    path, _ = scene.write(VexFormat.OPENVEX, answer(images=[image(WEB)]))
+    notes = {one["products"][0]["@id"]: one["status_notes"] for one in read(path)["statements"] if CVE in str(one)}
+    web, cart = scene.published.subjects[0].products
+
+    assert "event: e1 at 2:7" in notes[web]
+    assert "event: e1" not in notes[cart]
+    assert f"in other images: registry.example/any@{WEB}" in notes[cart]
 
 
 @pytest.mark.parametrize("form", FORMS)

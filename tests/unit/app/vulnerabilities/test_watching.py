@@ -18,6 +18,7 @@ from app.vulnerabilities.findings import Finding, finding_row, findings, reasons
 from app.vulnerabilities.programs import programs
 from app.vulnerabilities.watching import Observed, callers_of, statuses, verdict_lines, verdict_row, watches_of
 from tests.support.indexed_files import add_to
+from tests.support.vex_scene import SHOP, answer, vex_scene
 from tests.support.vulnerable_files import ADVISORY, BUILD_ID, CVE, GROW, advisory, vulnerable_program
 
 WATCH_ID = f"{BUILD_ID}!{GROW}"
@@ -42,6 +43,7 @@ def _answer(**changes: Any) -> dict[str, Any]:
         "watch_id": WATCH_ID, "answer": "NotSeen", "since_ns": 1, "complete_until_ns": 2, "hits": 0,
         "confirmed_hits": 0, "first_seen_ns": 0, "last_seen_ns": 0, "events": [], "symbols": [],
         "placed_watched_ms": 3, "placed_missing_ms": 1, "events_lost": 0, "snapshot": "5" * 64,
+        "images": [], "images_more": 0,
         "reasons": [{"reason": "NotHooked", "words": "nothing says that it is probed", "about": []}],
     }  # fmt: skip
     return answer | changes
@@ -100,6 +102,19 @@ def test_a_hit_names_its_events_and_callers(found: list[Finding]) -> None:
     assert row["seen"][0]["callers"] == ["often", "rare"]
     assert "called by often, rare" in next(verdict_lines(verdict))
     assert json.dumps(row)
+
+
+def test_each_image_that_has_a_file_has_a_verdict_of_its_own(tmp_path: Path) -> None:
+    """From the hits in it; that on the file is from all of them."""
+    scene = vex_scene(tmp_path, f"image:{SHOP}", "image:sha256:" + "00" * 32)
+    [one] = [one for one in scene.statuses(answer()) if one.evidence.vulnerability == ADVISORY]
+
+    assert verdict_row(one.verdict)["verdict"] == "affected"
+    assert {name: verdict_row(verdict)["verdict"] for name, verdict in one.by_image().items()} == {
+        SHOP: "affected",
+        "sha256:" + "00" * 32: "under_investigation",
+    }
+    assert f"in registry.example/any@{SHOP}" in next(verdict_lines(one.verdict))
 
 
 def test_words_of_a_newer_worker_are_doubts(found: list[Finding]) -> None:

@@ -60,14 +60,13 @@ class GoProgram:
 
 @dataclass(frozen=True, slots=True)
 class RustProgram:
-    """A Rust program: its crates (None if nothing says them), its functions, and the crates that DWARF covers.
+    """A Rust program: its crates (None if nothing says them) and its functions, of which no list is complete.
 
     `listed` are crates that somebody else says, and they may not be all.
     """
 
     crates: tuple[Crate, ...] | None
     code: RustCode
-    described: frozenset[str]
     gaps: frozenset[Doubt] = frozenset()
     listed: tuple[Crate, ...] = ()
 
@@ -272,8 +271,7 @@ def _look_in_rust(
             continue
         found = program.code.functions(path)
         findings.add_symbols(found, Doubt.OTHER_CRATE, version_doubt=doubt)
-        if path.crate not in program.described:
-            findings.doubts.add(Doubt.NOT_DESCRIBED)
+        findings.doubts.add(Doubt.MERGED_CODE)
     if named:
         findings.doubts |= program.gaps
 

@@ -22,7 +22,7 @@ class Doubt(enum.StrEnum):
     PACKED = "the file unpacks its code when it runs"
     OBFUSCATED = "none of the functions of its modules has its name"
     USES_C = "the package calls C, and Go's table has no C"
-    NOT_DESCRIBED = "no debug information covers all of this crate"
+    MERGED_CODE = "LLVM may have merged its code into that of another function, and then no name is left of it"
     NOT_A_FUNCTION = "the advisory names a type, a trait or a macro"
     CLOSURE = "a closure has lost the package of the function that it was inlined with"
     ONLY_TYPES = "only the code of the package's types is there"

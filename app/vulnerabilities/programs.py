@@ -83,19 +83,14 @@ class StoredProgram:
 
     @cached_property
     def rust(self) -> RustProgram | None:
-        """The file as a Rust program; None if it is not one.
-
-        No crate counts as described: code of a generic function is in the crate that uses it, so DWARF of the crate
-        alone does not have all of it.
-        """
+        """The file as a Rust program; None if it is not one. No debug information makes a list of its code complete."""
         packages = self.packages
         crates = None if packages is None else packages.crates
         names = list(_demangled([*self.names.names_with(_LEGACY), *self.names.names_starting_with(_V0)]))
         if not names and crates is None:
             return None
-        gaps = {*self._gaps(), Doubt.SYMBOL_TABLE}
         listed = () if packages is None else tuple(_listed_crates(packages))
-        return RustProgram(crates, RustCode(names), frozenset(), frozenset(gaps), listed)
+        return RustProgram(crates, RustCode(names), frozenset(self._gaps()), listed)
 
     @cached_property
     def c(self) -> CFile:

@@ -242,26 +242,21 @@ def _rust(function: str, *versions: str) -> Advisory:
 
 
 _RUST_NAMES = (("m1", "<a_crate::inner::Type<u8>>::f"), ("m2", "<x::Y as a_crate::Trait>::g"))
-_COVERED = frozenset(("a_crate",))
 
 
 @pytest.mark.parametrize(
-    ("function", "covered", "expected"),
+    ("function", "expected"),
     [
-        ("a_crate::Type::f", frozenset[str](), CodePresent(("m1",), (Doubt.NOT_DESCRIBED,))),
-        ("a_crate::Type::f", _COVERED, CodePresent(("m1",), ())),
-        ("a_crate::Type::h", _COVERED, CodeAbsent(("a_crate::Type::h",))),
-        ("a_crate::Type::h", frozenset[str](), CannotTell((Doubt.NOT_DESCRIBED,), ())),
-        ("a_crate::Type", _COVERED, CannotTell((Doubt.NOT_A_FUNCTION,), ())),
-        ("a_crate::mac!", _COVERED, CannotTell((Doubt.NOT_A_FUNCTION,), ())),
-        ("a_crate::Trait::h", _COVERED, CannotTell((Doubt.NOT_A_FUNCTION,), ())),
+        ("a_crate::Type::f", CodePresent(("m1",), (Doubt.MERGED_CODE,))),
+        ("a_crate::Type::h", CannotTell((Doubt.MERGED_CODE,), ())),
+        ("a_crate::Type", CannotTell((Doubt.NOT_A_FUNCTION,), ())),
+        ("a_crate::mac!", CannotTell((Doubt.NOT_A_FUNCTION,), ())),
+        ("a_crate::Trait::h", CannotTell((Doubt.MERGED_CODE, Doubt.NOT_A_FUNCTION), ())),
     ],
 )
-def test_a_crates_function_is_absent_only_where_all_of_it_is_described(
-    function: str, covered: frozenset[str], expected: object
-) -> None:
-    """A symbol table alone does not say what was inlined, and a trait's function may be any type's."""
-    program = RustProgram((Crate("a-crate", "1.0.0", "crates.io"),), RustCode(_RUST_NAMES), covered)
+def test_a_crates_function_is_never_absent_from_an_affected_version(function: str, expected: object) -> None:
+    """Code may have been merged into that of others, and a trait's function may be any type's."""
+    program = RustProgram((Crate("a-crate", "1.0.0", "crates.io"),), RustCode(_RUST_NAMES))
 
     assert assess_rust(_rust(function), program) == expected
 
@@ -279,9 +274,7 @@ def test_a_crates_function_is_absent_only_where_all_of_it_is_described(
 )
 def test_each_version_of_a_crate_counts(versions: tuple[str, ...], expected: type) -> None:
     """A program may have several, and a function may be at fault in some only."""
-    program = RustProgram(
-        tuple(Crate("a-crate", one, "crates.io") for one in versions), RustCode(_RUST_NAMES), _COVERED
-    )
+    program = RustProgram(tuple(Crate("a-crate", one, "crates.io") for one in versions), RustCode(_RUST_NAMES))
 
     assert isinstance(assess_rust(_rust("a_crate::Type::f", ">= 1.0.0"), program), expected)
 
@@ -296,6 +289,6 @@ def test_each_version_of_a_crate_counts(versions: tuple[str, ...], expected: typ
 )
 def test_a_crate_of_unknown_code_is_never_out_of_question(crates: tuple[Crate, ...] | None, doubt: Doubt) -> None:
     """Most programs do not say their crates, and a repository may have any code under a version."""
-    program = RustProgram(crates, RustCode(_RUST_NAMES), _COVERED)
+    program = RustProgram(crates, RustCode(_RUST_NAMES))
 
-    assert assess_rust(_rust("a_crate::Type::f"), program) == CannotTell((doubt,), ("m1",))
+    assert assess_rust(_rust("a_crate::Type::f"), program) == CannotTell((Doubt.MERGED_CODE, doubt), ("m1",))

@@ -32,8 +32,8 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import accumulate, count, pairwise
-from operator import sub
+from itertools import accumulate, count, islice
+from operator import le, sub
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final, Literal, NamedTuple
@@ -359,9 +359,9 @@ def _in_order(numbers: Sequence[int], copies: InlinedCopies) -> tuple[list[int],
 
 def _is_ordered(numbers: Sequence[int], copies: InlinedCopies) -> bool:
     """Whether copies of which only name and address are known are in that order."""
-    places = zip(numbers, copies.addresses, strict=True)
+    places = list(zip(numbers, copies.addresses, strict=True))
     has_more = any(copies.lines) or copies.outer.count(NO_COPY) < len(numbers)
-    return not has_more and all(one <= other for one, other in pairwise(places))
+    return not has_more and all(map(le, places, islice(places, 1, None)))
 
 
 def _packed(code: str, numbers: Iterable[int]) -> memoryview:

@@ -20,8 +20,8 @@ import heapq
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
-from operator import itemgetter
+from itertools import islice, pairwise
+from operator import is_, itemgetter, sub
 from typing import Final, NamedTuple
 
 from agents.symbols.index_format import CodeRanges, NameTrait
@@ -49,15 +49,18 @@ class FunctionSymbol(NamedTuple):
 _Piece = tuple[int, int, FunctionSymbol]
 """Start, end, and the symbol that owns it."""
 
+_START, _END, _OWNER = itemgetter(0), itemgetter(1), itemgetter(2)
+_ADDRESS, _NAME = itemgetter(0), itemgetter(2)
+
 
 def disjoint_ranges(symbols: Iterable[FunctionSymbol], unwound: Sequence[int] = ()) -> CodeRanges:
     """The code ranges of `symbols`, in order of address; `unwound` is where functions begin by the unwind table."""
     # by address only: everything that depends on the order among equals ranks them itself
-    ordered = sorted(symbols, key=itemgetter(0))
+    ordered = sorted(symbols, key=_ADDRESS)
     pieces, labels = _sized_pieces(ordered)
     if labels and (sizeless := _sizeless_pieces(labels, ordered, pieces, unwound)):
         pieces += sizeless
-        pieces.sort(key=itemgetter(0))
+        pieces.sort(key=_START)
     return _joined(pieces)
 
 
@@ -144,12 +147,12 @@ def _sizeless_pieces(
     pieces: list[_Piece] = []
     for address, symbol in best.items():
         start = address
-        before = bisect_right(sized, address, key=itemgetter(0)) - 1
+        before = bisect_right(sized, address, key=_START) - 1
         if before >= 0 and start < sized[before][1]:
             if sized[before][2].size:  # a label inside a function
                 continue
             start = sized[before][1]  # its own first byte, or that of an exported alias
-        following = bisect_right(ordered, address, key=itemgetter(0))
+        following = bisect_right(ordered, address, key=_ADDRESS)
         end = min(ordered[following].address if following < len(ordered) else symbol.limit, symbol.limit)
         unwound_at = bisect_right(unwound, address)
         if unwound_at < len(unwound):
@@ -160,19 +163,23 @@ def _sizeless_pieces(
 
 
 def _joined(pieces: list[_Piece]) -> CodeRanges:
-    """Pieces as ranges, neighbours of one symbol made one."""
-    starts: list[int] = []
-    lengths: list[int] = []
-    deltas: list[int] = []
-    names: list[str] = []
-    owner, behind = None, 0
+    """Pieces as ranges, neighbours of one symbol made one. By column, for a library has as many as symbols."""
+    owners = list(map(_OWNER, pieces))
+    if any(map(is_, owners, islice(owners, 1, None))):
+        pieces = _merged(pieces)
+        owners = list(map(_OWNER, pieces))
+    starts = list(map(_START, pieces))
+    lengths = list(map(sub, map(_END, pieces), starts))
+    deltas = list(map(sub, starts, map(_ADDRESS, owners)))
+    return CodeRanges(starts, lengths, deltas, list(map(_NAME, owners)))
+
+
+def _merged(pieces: Iterable[_Piece]) -> list[_Piece]:
+    """The pieces, but those of one symbol that touch are one."""
+    merged: list[_Piece] = []
     for start, end, symbol in pieces:
-        if symbol is owner and start == behind:
-            lengths[-1] += end - start
+        if merged and merged[-1][2] is symbol and merged[-1][1] == start:
+            merged[-1] = merged[-1][0], end, symbol
         else:
-            starts.append(start)
-            lengths.append(end - start)
-            deltas.append(start - symbol[0])
-            names.append(symbol[2])
-        owner, behind = symbol, end
-    return CodeRanges(starts, lengths, deltas, names)
+            merged.append((start, end, symbol))
+    return merged

@@ -14,16 +14,13 @@ Names have `[...]` for type arguments, as the runtime prints them, so the instan
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate, count
-from operator import add, itemgetter, lt
+from operator import add, lt
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
 
-from agents.symbols.index_format import NameTrait, Segment
 from agents.symbols.kernel_symbols import canonical_symbol, may_be_decorated
-from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ByteOrder, ElfStructure, FileRange
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.symbol_tables import MAX_NAME_BYTES, MAX_SYMBOLS
@@ -37,14 +34,6 @@ _MODULE_MINPC: Final = 20
 _MODULE_MAXPC: Final = 21
 _MODULE_TEXT: Final = 22
 _MODULE_GOFUNC: Final = {GO_1_18: 38, GO_1_20: 40}
-
-# As Go's linker writes a function into .symtab, and as stripping leaves it.
-_TRAITS: Final = int(NameTrait.EXPORTED | NameTrait.GLOBAL | NameTrait.IN_SYMTAB)
-
-_ADDRESS: Final = itemgetter(0)
-
-# What the linker fills the space between functions with (cmd/link: CodePad): int3 on x86, else zeros.
-_PADDING: Final = {3: b"\xcc", 62: b"\xcc"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,58 +127,6 @@ def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
         return None
     start, gofunc = found or (text_start, None)
     return GoTable(content, order, magic, content[6], functions, records, names, pcs_at, start, gofunc)
-
-
-def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> list[FunctionSymbol]:
-    """The functions of a Go program, each without the padding behind it, which the table does not tell from code."""
-    padding = _PADDING.get(structure.machine, b"\0")
-    is_fixed_width = structure.machine not in _PADDING
-    made = partial(tuple.__new__, FunctionSymbol)  # `_make` without its check
-    symbols: list[FunctionSymbol] = []
-    low = high = distance = 0  # of the segment that had the function before
-    text_start = table.text_start
-    for entry, behind, name in table.functions:
-        start, end = text_start + entry, text_start + behind
-        if not name or start >= end:
-            continue
-        if not low <= start < end <= high:
-            segment = _segment(structure, start, end)
-            if segment is None:
-                continue
-            low, high = segment.address, segment.address + segment.size
-            distance = segment.file_offset - segment.address
-        size = len(bytes(data[start + distance : end + distance]).rstrip(padding))
-        if is_fixed_width:
-            size = min(-(-size // 4) * 4, end - start)
-        if size:
-            symbols.append(made((start, size, name, _TRAITS, end)))
-    return symbols
-
-
-def with_go_names(symbols: Iterable[FunctionSymbol], go: list[FunctionSymbol]) -> list[FunctionSymbol]:
-    """The symbols of a Go program's tables and of its own, those that are in both as one.
-
-    An unstripped program has nearly all of them in both, and they need not be told apart again and again.
-    """
-    place_of = dict(zip(map(_ADDRESS, go), count()))
-    merged = list(go)
-    for symbol in symbols:
-        address, size, name, traits, _ = symbol
-        at = place_of.get(address)
-        known = symbol if at is None else merged[at]
-        if at is None or known[1] != size or known[2] != name:
-            merged.append(symbol)
-        elif known[3] | traits != known[3]:
-            merged[at] = known._replace(traits=known[3] | traits)
-    return merged
-
-
-def _segment(structure: ElfStructure, start: int, end: int) -> Segment | None:
-    """The segment of code that has all of a function."""
-    for segment in structure.segments:
-        if segment.address <= start < end <= segment.address + segment.size:
-            return segment
-    return None
 
 
 def _text_start(

@@ -29,7 +29,7 @@ from app.symbols.elf import DebugLink, ElfStructure, read_structure
 from app.symbols.file_packages import packages_in
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.function_table import known_symbols, named_functions
-from app.symbols.gopclntab import go_symbols, go_table, with_go_names
+from app.symbols.gopclntab import go_table
 from app.symbols.inlining import InlineTree, inlined_copies, known_go_tree
 from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
 from app.symbols.unwind_table import function_starts
@@ -167,10 +167,11 @@ def _filled(
     tree = tree or InlineTree()
     first = files[0]
     if (go := go_table(first.data, first.structure)) is not None:
+        from app.symbols.go_functions import go_symbols, with_go_names  # noqa: PLC0415 - numpy, 0.1 s; few are Go's
+        from app.symbols.go_inlines import go_inlines  # noqa: PLC0415 - as above
+
         symbols = with_go_names(symbols, go_symbols(first.data, first.structure, go))
         origins |= SymbolOrigin.GOPCLNTAB
-        from app.symbols.go_inlines import go_inlines  # noqa: PLC0415 - numpy, 0.1 s, and few files are Go's
-
         if go_inlines(first.data, first.structure, go, tree, with_code=reading.with_lines):
             origins |= SymbolOrigin.GO_INLINE_TREE
     symbols.sort(key=_ADDRESS)  # what sorts them again finds them in order

@@ -50,8 +50,6 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "export --base-to",
         "export --from",
         "export --to",
-        "export --base-from",
-        "export --base-to",
         "privacy --from",
         "privacy --to",
         "record --from",

@@ -15,7 +15,7 @@ from typing import Final
 from agents.hot_symbols.reading.observations import CallObserver
 from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.call_tree import MAX_NODES, CallTree, TreeBuilder
-from app.export.flame_graph import flame_graph_pieces
+from app.export.flame_graph.page import flame_graph_pieces
 from app.export.folded import folded_lines
 from app.export.pprof import write_pprof
 from app.export.speedscope import speedscope_text

@@ -198,9 +198,13 @@ def completeness(
     return FleetAccount(nodes, now_ns, refused=refused, of_all=of_all).since(since_ns, forgotten_ns=forgotten_ns)
 
 
-def known_until(nodes: Mapping[NodeId, NodeCoverage], now_ns: int) -> int:
-    """Up to when the nodes that report are known; 0 where nobody ever vouched."""
-    return _until(nodes, {node: found for node, known in nodes.items() if (found := known.lives())}, now_ns)
+def known_until(
+    nodes: Mapping[NodeId, NodeCoverage], now_ns: int, lives: Mapping[NodeId, Sequence[Life]] | None = None
+) -> int:
+    """Up to when the nodes that report are known; 0 where nobody ever vouched. `lives` of all nodes, if known."""
+    if lives is None:
+        lives = {node: known.lives() for node, known in nodes.items()}
+    return _until(nodes, {node: found for node, found in lives.items() if found}, now_ns)
 
 
 def silent_nodes(nodes: Mapping[NodeId, NodeCoverage], now_ns: int) -> list[NodeId]:

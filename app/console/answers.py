@@ -9,16 +9,18 @@ from typing import Any, Final
 
 from agents.coverage.interval import Interval
 from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
+from agents.hot_symbols.table.query import Query
+from app.console.call_graphs import GraphWanted, TimeRange, call_graph
 from app.console.followed_topics import FollowedTopics
 from app.console.gate import QuestionError
 from app.console.live_pipeline import LivePipeline
 from app.console.node_lanes import MOST_LANES, NodeLanes
-from app.console.recent_calls import MOST_RECORDS, CallReading, call_with_id, callers_of, decoded_calls
+from app.console.recent_calls import MOST_RECORDS, CallReading, call_with_id, decoded_calls
 from app.console.symbol_shelf import ShelvedRow, SymbolWanted
 from app.console.try_out import TryOut, built_in_policies
 from app.console.watch_answers import WatchAnswers
 from app.console.worker_names import WorkerNames
-from app.kafka.positions import PositionError, parse_time
+from app.kafka.positions import First, Last, Moment, PositionError, parse_time
 from app.kafka.refused import RefusedRecords
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
@@ -76,11 +78,17 @@ class ConsoleAnswers:
             "window": self._window,
             "symbol": self._symbol,
             "names": self._other_names,
-            "callers": self._callers,
+            "flames": self._flames,
             "event": self._event,
             "workloads": self._workloads,
         }
         """By name: what is read from Kafka, or asked of workers."""
+
+    def prepare(self) -> None:
+        """Make ready what whoever opens a first view would wait for."""
+        self._followed.symbols.order()
+        self._nodes({"from": "24h"})
+        self._answers()
 
     def _about(self, _asked: Asked) -> dict[str, Any]:
         followed = self._followed
@@ -164,9 +172,15 @@ class ConsoleAnswers:
         rows = self._names.rows(_needed(asked, "symbol"), _number(asked, "count", 20, MOST_ROWS))
         return {"rows": [{**row, "shown_name": self._shown_name(row["symbol"])} for row in rows]}
 
-    def _callers(self, asked: Asked) -> dict[str, Any]:
-        shelved = self._shelved(_needed(asked, "id"))
-        return callers_of(self._settings, shelved.symbol_id, shelved.name or shelved.places.module, self._shown_id)
+    def _flames(self, asked: Asked) -> dict[str, Any]:
+        is_compared = bool(asked.get("base_from") or asked.get("base_to"))
+        wanted = GraphWanted(
+            window=TimeRange(First(), Last()) if "symbol" in asked else _range_of(asked, ""),
+            base=_range_of(asked, "base_") if is_compared else None,
+            place=Query(namespace=asked.get("namespace"), image=asked.get("image")),
+            symbol_id=asked.get("symbol", ""),
+        )
+        return call_graph(self._settings, wanted, self._shown_name)
 
     def _shown_id(self, symbol_id: str) -> str:
         try:
@@ -250,11 +264,16 @@ def _number(asked: Asked, name: str, default: int, most: int = 1_000_000) -> int
     return int(text[:9])
 
 
-def _window_of(asked: Asked, default: str) -> Interval:
+def _range_of(asked: Asked, prefix: str) -> TimeRange:
+    window = _window_of(asked, "1h", prefix)
+    return TimeRange(Moment(window.from_ns), Moment(window.to_ns))
+
+
+def _window_of(asked: Asked, default: str, prefix: str = "") -> Interval:
     now_ns = time.time_ns()
     try:
-        from_ns = parse_time(asked.get("from") or default, now_ns)
-        to_ns = parse_time(asked.get("to") or "now", now_ns)
+        from_ns = parse_time(asked.get(f"{prefix}from") or default, now_ns)
+        to_ns = parse_time(asked.get(f"{prefix}to") or "now", now_ns)
     except PositionError as error:
         raise QuestionError(HTTPStatus.BAD_REQUEST, str(error)) from None
     if to_ns <= from_ns:

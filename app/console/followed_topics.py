@@ -67,6 +67,7 @@ class FollowedTopics:
         self._answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._when_read: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="followed-topics", daemon=True)
         self.changes = 0
         """Grows whenever a watch or an answer changes."""
@@ -75,8 +76,9 @@ class FollowedTopics:
         self.trouble: str | None = None
         """Why nothing can be read now."""
 
-    def start(self) -> None:
-        """Begin to read."""
+    def start(self, when_read: Callable[[], None] = lambda: None) -> None:
+        """Begin to read. `when_read` is called once, on the reading thread, when all is read and before it is said."""
+        self._when_read = when_read
         self._thread.start()
 
     def close(self, within_seconds: float) -> None:
@@ -131,6 +133,8 @@ class FollowedTopics:
                 while not self._stopped.is_set():
                     for record in whole.next(_TAKE_SECONDS):
                         self._patiently(take[record.topic], record)
+                    if whole.is_read and not self.is_read:
+                        self._when_read()
                     self.is_read, self.trouble = self.is_read or whole.is_read, None
         finally:
             whole.close()

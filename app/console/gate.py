@@ -24,6 +24,8 @@ _refusals_log.addFilter(HoldBackRepeats())  # whoever tries tokens must not fill
 API: Final = "api/"
 """Where documents are, below the base path."""
 
+METRICS: Final = "metrics"
+
 TRY_OUT: Final = "api/try-out"
 """The one address that takes a POST. It stores nothing."""
 
@@ -71,7 +73,8 @@ def gate(base_path: str, access: HttpAccess, *, by_certificate: bool) -> Callabl
 
     def refusal(request: web.Request) -> web.Response | None:
         path = request.path.removeprefix(base_path)
-        wanted = access if path.startswith(API) and not by_certificate else open_to_all
+        is_private = path.startswith(API) or path == METRICS
+        wanted = access if is_private and not by_certificate else open_to_all
         refused = wanted.refusal(_as_ours(request))
         if refused is not None:
             what = "token" if refused.status is HTTPStatus.UNAUTHORIZED else "host"

@@ -21,7 +21,7 @@ MOST_LANES: Final = 200
 """In one answer."""
 
 _FRESH_SECONDS: Final = 10.0
-"""How long an account of all nodes is used: 10,000 nodes take some 200 ms."""
+"""How long an account of all nodes is used while only what they say changes; a node that comes is seen at once."""
 
 _ROUND_NS: Final = 60 * NS_PER_SECOND
 """Beginnings that differ by less are one question, so that people who look at one time share an account."""
@@ -33,6 +33,8 @@ class NodeLanes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: _FleetMissing | None = None
+        self._lives: dict[NodeId, tuple[NodeCoverage, list[Life]]] = {}
+        """Of each node as it was last looked at: they are most of the work, and few nodes change between two looks."""
 
     def look(
         self, nodes: Mapping[NodeId, NodeCoverage], window: Interval, find: str, first: int, count: int
@@ -65,11 +67,19 @@ class NodeLanes:
         asked = window.from_ns // _ROUND_NS
         with self._lock:
             known = self._known
-            if known is None or known.asked != asked or time.monotonic() - known.at > _FRESH_SECONDS:
-                until_ns = known_until(nodes, window.to_ns) or window.to_ns
-                missing = sorted(_missing(nodes, window, until_ns), key=lambda one: (-one.missing_ns, one.node))
-                known = self._known = _FleetMissing(asked, time.monotonic(), until_ns, missing)
+            if known is None or not known.is_fresh(asked, len(nodes)):
+                lives = self._lives_of(nodes)
+                until_ns = known_until(nodes, window.to_ns, lives) or window.to_ns
+                missing = sorted(_missing(nodes, lives, window, until_ns), key=lambda one: (-one.missing_ns, one.node))
+                known = self._known = _FleetMissing(asked, len(nodes), time.monotonic(), until_ns, missing)
             return known
+
+    def _lives_of(self, nodes: Mapping[NodeId, NodeCoverage]) -> dict[NodeId, list[Life]]:
+        before, self._lives = self._lives, {}
+        for node, known in nodes.items():
+            kept = before.get(node)
+            self._lives[node] = kept if kept is not None and kept[0] is known else (known, known.lives())
+        return {node: found for node, (_, found) in self._lives.items()}
 
 
 class _NodeMissing(NamedTuple):
@@ -83,14 +93,21 @@ class _FleetMissing(NamedTuple):
     """The nodes that owed in a window, the one that misses most first; `at` is when that was looked at."""
 
     asked: int
+    nodes: int
     at: float
     until_ns: int
     missing: list[_NodeMissing]
 
+    def is_fresh(self, asked: int, nodes: int) -> bool:
+        """Whether it serves for a question about a window of so many nodes."""
+        return self.asked == asked and self.nodes == nodes and time.monotonic() - self.at <= _FRESH_SECONDS
 
-def _missing(nodes: Mapping[NodeId, NodeCoverage], window: Interval, until_ns: int) -> Iterator[_NodeMissing]:
+
+def _missing(
+    nodes: Mapping[NodeId, NodeCoverage], lives_of: Mapping[NodeId, list[Life]], window: Interval, until_ns: int
+) -> Iterator[_NodeMissing]:
     for node, known in nodes.items():
-        lives = known.lives()
+        lives = lives_of[node]
         if lives and lives[-1].to_ns > window.from_ns:
             account = account_of(node, known, lives, until_ns)
             parts = (cut(one, window) for one in account.united if touches(one, window))

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from app.console.answers import Asked, ConsoleAnswers, checked, question_of
 from app.console.followed_topics import FollowedTopics
-from app.console.gate import API, TRY_OUT, QuestionError, document_of, gate
+from app.console.gate import API, METRICS, TRY_OUT, QuestionError, document_of, gate
 from app.console.newcomers import REQUEST_SECONDS, Newcomers
+from app.console.own_health import OwnHealth
 from app.console.page_files import PageFile, page_files
 from app.console.try_out import MAX_BYTES, TryOut
 from app.console.worker_names import WorkerNames
@@ -93,6 +94,7 @@ class ConsoleServer:
             TryOut(load_policy_hooks(settings.policy_hooks_file)),
             self._display.name,
         )
+        self._health = OwnHealth(settings, self._followed)
         self._quick_places = asyncio.Semaphore(QUICK_AT_ONCE)
         self._slow_places = asyncio.Semaphore(SLOW_AT_ONCE)
 
@@ -125,7 +127,8 @@ class ConsoleServer:
                     "set CALLSTREAM_CONSOLE_PORT or CALLSTREAM_CONSOLE_HOST (port 0 picks a free one)"
                 ) from error
             bound_host, bound_port = listening.sockets[0].getsockname()[:2]
-            self._followed.start()
+            self._followed.start(self._answers.prepare)
+            self._health.start()
             announce(self._place(HostPort(str(bound_host), int(bound_port))))
             await stop.wait()
             listening.close()
@@ -135,6 +138,7 @@ class ConsoleServer:
 
     def close(self) -> None:
         """End what works beside the server."""
+        self._health.stop()
         self._followed.close(_STOP_SECONDS)
         self._display.__exit__()
 
@@ -158,6 +162,8 @@ class ConsoleServer:
             router.add_get(f"{base}{API}{name}", self._slowly(answer))
         router.add_post(f"{base}{TRY_OUT}", self._try_out)
         router.add_get(f"{base}healthz", _healthy)
+        router.add_get(f"{base}readyz", self._ready)
+        router.add_get(f"{base}{METRICS}", self._metrics)
         for path, file in self._files.items():
             router.add_get(f"{base}{path}", partial(_file, file))
         if base != "/":
@@ -185,6 +191,16 @@ class ConsoleServer:
             return document_of(found)
 
         return respond
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        failing = self._health.failing()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK
+        return document_of({"ready": not failing, "failing": failing}, status)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        async with self._quick_places:
+            body, content_type = await in_thread(partial(self._health.metrics, request.headers.get("Accept", "")))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def _try_out(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
@@ -16,6 +17,9 @@ from app.kafka.records import Recorded
 
 MAX_ROWS: Final = 1_000_000
 """Of some 700 bytes here. Whoever may write the topic may write any number of rows; more are counted."""
+
+_symbol_id: Final = attrgetter("symbol_id")
+_hits: Final = attrgetter("hits")
 
 _MIN_PLACES: Final = 1_024
 
@@ -138,6 +142,10 @@ class SymbolShelf:
         """The row with this id."""
         return self._rows.get(symbol_id)
 
+    def order(self) -> None:
+        """Bring the rows in order, so that the next search need not."""
+        self._by_hits()
+
     def find(self, wanted: SymbolWanted, count: int) -> SymbolsFound:
         """The `count` rows with the most hits among those that are wanted."""
         rows = self._by_hits()
@@ -161,7 +169,9 @@ class SymbolShelf:
             if self._changed and (not self._sorted or now - self._sorted_at > _SORTED_FOR_SECONDS):
                 self._changed = False
                 rows = list(self._rows.values())  # a copy, which no other thread changes
-                self._sorted = sorted(rows, key=lambda row: (-row.hits, row.symbol_id))
+                rows.sort(key=_symbol_id)
+                rows.sort(key=_hits, reverse=True)
+                self._sorted = rows
                 self._sorted_at = now
             return self._sorted
 

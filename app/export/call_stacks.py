@@ -15,12 +15,17 @@ from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import MAX_SCHEMAS, LayoutOf
 from agents.memo import Memo
+from app.export.call_tree import CallPlace
 from app.export.stack_frames import PROBE, StackFrame
 from schemas import avro_wire
 from schemas.call_layout import CallLayout, read_long
+from schemas.text_limits import cut_place
 
 CONTAINER_FIELDS: Final = ("container_id", *PLACE_FIELDS)
 """Fields of a call that say where it happened, down to the container."""
+
+STACK_FIELDS: Final = ("pod_name", *PLACE_FIELDS)
+"""Fields of a call that say where it happened, down to the pod."""
 
 _KINDS_OF_STACK: Final = 16_384
 """In each of two generations; a stack of 12 frames takes some 200 bytes, its frames are shared."""
@@ -43,6 +48,13 @@ class Stack(EventEvidence):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StackPlace(EventPlace):
+    """Where calls happened, and the same as a call tree has it. Compared by identity."""
+
+    of_tree: CallPlace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ContainerPlace(EventPlace):
     """Where calls happened, down to the container; empty if they do not say. Compared by identity."""
 
@@ -56,6 +68,7 @@ class StackMeaning(Meaning):
         super().__init__()
         self._stack_frames = Memo[StackFrame, StackFrame](lambda frame: frame, _KINDS_OF_FRAME)
         self._stacks = Memo[tuple[StackFrame, ...], Stack](lambda frames: Stack((), frames), _KINDS_OF_STACK)
+        self._stack_places = Memo[tuple[str | None, ...], StackPlace](_stack_place, _KINDS_OF_PLACE)
 
     def evidence(self, frames: Sequence[Mapping[str, Any]], _snapshot: str | None, extra: Touch | None) -> Stack:
         """The stack of decoded frames, with the target of the probe that fired."""
@@ -64,6 +77,10 @@ class StackMeaning(Meaning):
         if target is not None and (not seen or not _is_target(seen[0], target)):
             seen.insert(0, self._stack_frames[target])
         return self._stacks[tuple(seen)]
+
+    def place(self, fields: Mapping[str, Any]) -> StackPlace:
+        """The place that these fields name."""
+        return self._stack_places[tuple(fields[name] for name in STACK_FIELDS)]
 
 
 class ContainerMeaning(Meaning):
@@ -76,6 +93,14 @@ class ContainerMeaning(Meaning):
     def place(self, fields: Mapping[str, Any]) -> ContainerPlace:
         """The place that these fields name."""
         return self._containers[tuple(fields[name] for name in CONTAINER_FIELDS)]
+
+
+def _stack_place(key: tuple[str | None, ...]) -> StackPlace:
+    place = place_of(dict(zip(PLACE_FIELDS, key[1:], strict=True)))
+    image_id, image_name = place.image or ("", "")
+    namespace = "" if place.namespace is None else place.namespace[0]
+    of_tree = CallPlace(namespace, cut_place(key[0] or ""), image_name or image_id)
+    return StackPlace(place.image, place.namespace, place.workload, of_tree)
 
 
 def _container_place(key: tuple[str | None, ...]) -> ContainerPlace:

@@ -15,15 +15,14 @@ from typing import Any, BinaryIO, Final, assert_never
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agents.hot_symbols.reading import evidence
-from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallObserver
 from agents.hot_symbols.table.any_name import other_names
 from agents.hot_symbols.table.query import Query
 from agents.memo import Memo
-from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
+from app.export.call_stacks import CONTAINER_FIELDS, STACK_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.call_tree import CallTree
 from app.export.fact_files import FactFiles
-from app.export.flame_graph import flame_graph_pieces
+from app.export.flame_graph.page import flame_graph_pieces
 from app.export.folded import folded_lines
 from app.export.openvex import openvex_document, unnamed
 from app.export.output import output
@@ -192,7 +191,7 @@ class Export:
         return outcome
 
     def _gathered(self, window: CallWindow) -> StackGatherer:
-        layouts = CallLayouts(self.settings, PLACE_FIELDS)
+        layouts = CallLayouts(self.settings, STACK_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
         with repeats(self.settings, window.partitions) as repeating:
             gatherer = StackGatherer(observe, binary_reader(layouts), wanted(self.place), repeating)

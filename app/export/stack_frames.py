@@ -63,6 +63,11 @@ class StackFrame(NamedTuple):
         return self.resolution == _BINARY
 
     @property
+    def is_cut(self) -> bool:
+        """Whether it is the mark of a stack that is cut short."""
+        return self.resolution == _CUT
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The sort key of frames, so that results do not depend on the order of reading."""
         offset = "" if self.offset is None else f"{self.offset:016x}"

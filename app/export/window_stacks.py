@@ -1,7 +1,7 @@
 """The call tree of a window of calls.
 
-Calls wait in memory, counted by stack and binary, and go into the tree together when there are many kinds of them. So
-an event costs one look-up.
+Calls wait in memory, counted by stack, binary and place, and go into the tree together when there are many kinds of
+them. So an event costs one look-up.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,14 +10,14 @@ from typing import Final
 from agents.hot_symbols.reading.evidence import EventPlace
 from agents.hot_symbols.reading.gathering import Unreadable
 from agents.hot_symbols.reading.observations import Observe
-from app.export.call_stacks import Stack
+from app.export.call_stacks import Stack, StackPlace
 from app.export.call_tree import TreeBuilder
 from app.export.repeats import Repeats
 from app.export.window import ExportBooks
 from app.kafka.records import Recorded
 
 _WAITING_KINDS: Final = 65_536
-"""Stacks and binaries that wait, at some 200 bytes each beside what they share."""
+"""Stacks, binaries and places that wait, at some 200 bytes each beside what they share."""
 
 BinaryOf = Callable[[bytes], str]
 """Path of a call's binary; see `call_stacks.binary_reader`."""
@@ -25,19 +25,30 @@ BinaryOf = Callable[[bytes], str]
 IsWanted = Callable[[EventPlace], bool]
 """Whether calls of a place are wanted."""
 
+IsOnPath = Callable[[Recorded, Stack, str], bool]
+"""Whether a call of a wanted place is wanted for its stack and its binary."""
+
 
 class StackGatherer:
     """Gathers the stacks of a window."""
 
-    def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: IsWanted, repeats: Repeats) -> None:
-        """`observe` reads calls with a `StackMeaning`."""
+    def __init__(
+        self,
+        observe: Observe,
+        binary_of: BinaryOf,
+        wanted: IsWanted,
+        repeats: Repeats,
+        is_on_path: IsOnPath | None = None,
+    ) -> None:
+        """`observe` reads calls with a `StackMeaning`. Without `is_on_path`, all stacks are wanted."""
         self.builder = TreeBuilder()
         self.books = ExportBooks()
         self._observe = observe
         self._binary_of = binary_of
         self._wanted = wanted
         self._repeats = repeats
-        self._waiting: dict[tuple[Stack, str], int] = {}
+        self._is_on_path = is_on_path
+        self._waiting: dict[tuple[Stack, str, StackPlace], int] = {}
 
     def gather(self, runs: Iterable[tuple[int, Sequence[Recorded]]]) -> None:
         """Take all records; those of one partition follow each other."""
@@ -68,6 +79,7 @@ class StackGatherer:
                 continue
             highest = offset
             assert isinstance(stack, Stack)
+            assert isinstance(place, StackPlace)
             if self._repeats(partition, offset):
                 books.repeated += 1
             elif not self._wanted(place):
@@ -75,7 +87,11 @@ class StackGatherer:
             elif not stack.frames:
                 books.without_stack += 1
             else:
-                key = stack, self._binary_of(record.value or b"")
+                binary = self._binary_of(record.value or b"")
+                if self._is_on_path is not None and not self._is_on_path(record, stack, binary):
+                    books.not_asked_for += 1
+                    continue
+                key = stack, binary, place
                 waiting[key] = waiting.get(key, 0) + 1
                 times.append(time_ns)
         books.records += len(records)
@@ -85,6 +101,6 @@ class StackGatherer:
         return highest
 
     def _settle(self) -> None:
-        for (stack, binary), events in self._waiting.items():
-            self.builder.add(binary, stack.frames, events)
+        for (stack, binary, place), events in self._waiting.items():
+            self.builder.add(binary, stack.frames, events, place.of_tree)
         self._waiting.clear()

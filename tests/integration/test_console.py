@@ -31,6 +31,7 @@ VIEWS = {
     "pipeline": "Pipeline",
     "coverage": "Coverage",
     "symbols": "Symbols",
+    "flames": "Flame graph",
     "watches": "Watches",
     "vulnerabilities": "Vulnerabilities",
     "privacy": "Privacy",
@@ -78,6 +79,7 @@ def _clean(shown: Shown, seen: Seen) -> None:
 
 def test_a_token_opens_the_console_and_stays_in_no_address(shown: Shown, page: Page) -> None:
     """It is taken out of the address, kept in no store, and asked for again after a reload."""
+    assert shown.console.answer("GET", "readyz", token=None).status == 200
     page.goto(f"{shown.console.url}#token={TOKEN}")
     expect(page.get_by_role("heading", name="Pipeline")).to_be_visible()
     assert TOKEN not in page.url
@@ -161,11 +163,50 @@ def test_symbols_are_found_while_one_types(shown: Shown, page: Page) -> None:
     expect(page.get_by_role("img", name="Hits by hour")).to_be_visible()
     expect(page.get_by_role("region", name="Direct callers")).to_contain_text("entry_SYSCALL_64")
     page.get_by_role("button", name="Show the paths").click()
-    expect(page.get_by_text("on the stack; its callers stand below it")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("who reaches it stands above it")).to_be_visible(timeout=20_000)
     expect(page.get_by_role("region", name="Some of these calls").get_by_role("row").nth(1)).to_be_visible()
     page.get_by_role("region", name="The first, the last").get_by_role("link").first.click()
     expect(page.get_by_role("heading", level=1, name="Audit")).to_be_visible()
     expect(page.get_by_text("Found at partition")).to_be_visible(timeout=20_000)
+
+
+def test_stacks_are_drawn_in_the_console_as_in_the_exported_file(shown: Shown, page: Page) -> None:
+    """Compared with another window, grouped, turned round and searched; a link brings back all of it."""
+    shown.open(page, "flames")
+    page.get_by_label("From", exact=True).fill("1d")
+    page.get_by_label("Compare with: from").fill("1d")
+    page.get_by_role("button", name="Draw").click()
+    graph = page.get_by_role("application", name="Call stacks")
+    expect(graph).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("columnheader", name="Difference")).to_be_visible()
+    page.get_by_label("Group by").select_option("namespace")
+    graph.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#flame-detail")).to_contain_text("namespace")
+    page.get_by_role("searchbox", name="Search").fill("do_syscall_64")
+    page.get_by_role("button", name="Zoom to finds").click()
+    page.get_by_label("Show").select_option("callers")
+    graph.focus()
+    page.keyboard.press("n")
+    expect(page.locator("#flame-detail")).to_contain_text("do_syscall_64")
+    shared = page.url
+    page.goto("about:blank")
+    page.goto(shared)
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator("#flame-detail")).to_contain_text("do_syscall_64", timeout=20_000)
+    expect(page.get_by_label("Group by")).to_have_value("namespace")
+    expect(page.get_by_role("button", name="Zoom to finds")).to_have_attribute("aria-pressed", "true")
+    assert barriers(page) == []
+    page.get_by_role("button", name="Open this function").click()
+    expect(page.get_by_role("heading", level=1, name="do_syscall_64")).to_be_visible()
+    page.get_by_role("button", name="Show the paths").click()
+    expect(page.get_by_label("Show")).to_have_value("both", timeout=20_000)
+    assert barriers(page) == []
+    shown.open(page, "flames?from=2000-01-01T00:00:00Z&to=2000-01-02T00:00:00Z")
+    expect(page.get_by_text("No call of this window has a stack")).to_be_visible(timeout=20_000)
+    shown.open(page, "flames?from=yesterday")
+    expect(page.get_by_role("alert")).to_contain_text("is not a time")
 
 
 def test_what_is_not_found_says_what_to_do(shown: Shown, page: Page) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.hot_symbols.reading.evidence import RESOLUTIONS
 from app.export.call_tree import CallTree, TreeBuilder
-from app.export.flame_graph import flame_graph_pieces
+from app.export.flame_graph.page import flame_graph_pieces
 from app.export.folded import folded_lines
 from app.export.pprof import write_pprof
 from app.export.speedscope import speedscope_text
@@ -75,7 +75,7 @@ def test_every_reader_finds_every_event(
     assert sum(read_folded(folded).values()) == events
     assert sum(read_speedscope(json.loads(scope)).values()) == events
     assert sum(read_pprof(profile).stacks.values()) == events
-    assert sum(data["own"]) + sum(data["small"]) == events
+    assert sum(data["own"]) + sum(data["small"]) == sum(data["whereEvents"]) == events
     assert len(data["depth"]) <= max_shown
     assert list(network_references(page)) == []
 

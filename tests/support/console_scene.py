@@ -127,7 +127,7 @@ def console_scene(broker: Servers, prefix: str, folder: Path) -> Iterator[tuple[
                 hot_symbols_port="",
             ) as shown:
                 shown.await_read()
-                run.wait(lambda: _is_answered(shown), 60, "the answers to watches and the dead letter")
+                run.wait(lambda: _is_answered(shown), 60, "the answers to watches, the dead letter and the node")
                 yield shown, run
 
 
@@ -138,4 +138,4 @@ def _run(run: PipelineRun, *arguments: str) -> None:
 
 def _is_answered(shown: Console) -> bool:
     kinds, letters = shown.ask("api/watches")["kinds"], shown.ask("api/letters")["letters"]
-    return bool(kinds == {"Hit": 1, "NotSeen": 1} and letters)
+    return bool(kinds == {"Hit": 1, "NotSeen": 1} and letters and shown.ask("api/nodes?from=24h")["lanes"])

@@ -262,6 +262,10 @@ _CALLING: Final = re.compile(
 )
 
 
+_SVG_NAMESPACE: Final = '"http://www.w3.org/2000/svg"'
+"""A name and no address: nothing asks for it."""
+
+
 def network_references(page: str) -> Iterator[str]:
     """Everything in a page that could ask a network for something."""
     parser = _Page()
@@ -273,7 +277,7 @@ def network_references(page: str) -> Iterator[str]:
     data = next(text for text in parser.texts["script"])
     for text in (*parser.texts["script"], *parser.texts["style"]):
         if text is not data:
-            yield from _CALLING.findall(text)
+            yield from _CALLING.findall(text.replace(_SVG_NAMESPACE, ""))
 
 
 def page_data(page: str) -> str:

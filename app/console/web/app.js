@@ -7,6 +7,7 @@ const VIEWS = [
   ["pipeline", "Pipeline"],
   ["coverage", "Coverage"],
   ["symbols", "Symbols"],
+  ["flames", "Flame graph"],
   ["watches", "Watches"],
   ["vulnerabilities", "Vulnerabilities"],
   ["privacy", "Privacy"],

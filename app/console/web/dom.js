@@ -63,12 +63,14 @@ export function seconds(value) {
   return value < 172800 ? `${number(value / 3600)} h` : `${number(value / 86400)} days`;
 }
 
+const clock = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" }); // making one takes as long as a row of a table
+
 // A time in UTC, with the time of this place beside it. Takes milliseconds, or text as the server writes it.
 export function when(value, isInline) {
   const moment = typeof value === "number" ? new Date(value) : new Date(Date.parse(value));
   if (value === null || value === undefined || Number.isNaN(moment.getTime())) return value === null || value === undefined ? "never" : visible(value);
   const utc = moment.toISOString();
-  const local = moment.getTimezoneOffset() ? `${moment.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })} here` : null;
+  const local = moment.getTimezoneOffset() ? `${clock.format(moment)} here` : null;
   return el("time", { datetime: utc, class: isInline ? "inline" : null }, `${utc.slice(0, 10)} ${utc.slice(11, 19)} UTC`, local && el("span", { class: "local" }, local));
 }
 

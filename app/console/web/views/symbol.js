@@ -3,17 +3,18 @@
 import { ask } from "../api.js";
 import { bars } from "../chart.js";
 import { command, count, el, facts, fill, note, number, share, table, when, word } from "../dom.js";
-import { draw as drawFlames } from "../flame.js";
+import { draw as drawFlames } from "../flames.js";
 import { nameOf } from "./symbols.js";
 
 export const title = "Symbol";
 
-export async function show(root, { id }, { signal, failed }) {
+export async function show(root, parameters, context) {
+  const { id } = parameters;
   if (!id) {
     fill(root, el("h1", {}, "Symbol"), note("", "No symbol is named.", el("p", {}, el("a", { href: "#/symbols" }, "Search for one"))));
     return;
   }
-  const { row, shown_name: shownName } = await ask("symbol", { id }, signal);
+  const { row, shown_name: shownName } = await ask("symbol", { id }, context.signal);
   const chart = el("div", { class: "chart" });
   const paths = el("div", {});
   fill(root,
@@ -34,12 +35,13 @@ export async function show(root, { id }, { signal, failed }) {
     el("h2", {}, "Who reaches it"),
     el("p", {}, "The direct callers are counted over all calls. The paths are read from the newest calls when you ask."),
     callers(row),
-    el("p", {}, el("button", { type: "button", class: "first", on: { click: () => readPaths(paths, id, signal, failed) } }, "Show the paths that reach it")), paths,
+    el("p", {}, el("button", { type: "button", class: "first", on: { click: () => readPaths(paths, parameters, context) } }, "Show the paths that reach it")), paths,
     el("h2", {}, "Events to check it by"), events(row),
     row.snapshots.length ? [el("h2", {}, "Named by"), table("Snapshots of the symbol store whose index gave it this name", [
       { head: "Snapshot", row: true, name: true, cell: (one) => one.snapshot },
       { head: "Last seen", cell: (one) => when(one.last_seen) },
     ], row.snapshots)] : null);
+  if (parameters.view) await readPaths(paths, parameters, context);
   if (row.hourly_hits.length) bars(chart, [...row.hourly_hits].sort((a, b) => a.hour - b.hour).map((one) => ({ hour: one.hour, hits: one.hits })));
 }
 
@@ -77,18 +79,17 @@ function callers(row) {
   ], row.callers), row.callers_shortfall ? el("p", { class: "soft small" }, `Each may be up to ${number(row.callers_shortfall)} more.`) : null];
 }
 
-async function readPaths(paths, id, signal, failed) {
+async function readPaths(paths, parameters, context) {
   fill(paths, el("p", { class: "soft", role: "status" }, "Reading the newest calls…"));
   try {
-    const found = await ask("callers", { id }, signal);
+    const found = await ask("flames", { symbol: parameters.id }, context.signal);
     const read = `${count(found.read.records, "call", "calls")} were read${found.read.is_cut ? ", the newest ones; older calls were not" : ", all that the topic holds"}.`;
     if (!found.calls) {
       fill(paths, note("", `It is on no stack among them. ${read}`));
       return;
     }
     const graph = el("div", {});
-    fill(paths, el("p", {}, `${count(found.calls, "call has", "calls have")} it on the stack; its callers stand below it. ${read}`), graph,
-      found.left_out ? note("bad", `${number(found.left_out)} calls have a path that did not fit as a whole.`) : null,
+    fill(paths, el("p", {}, `${count(found.calls, "call has", "calls have")} it on the stack; who reaches it stands above it, what it calls below. ${read}`), graph,
       table("Some of these calls", [
         { head: "Event", row: true, name: true, cell: (one) => one.event_id },
         { head: "Time", cell: (one) => when(one.timestamp) },
@@ -97,9 +98,9 @@ async function readPaths(paths, id, signal, failed) {
         { head: "Where", cell: (one) => [one.namespace, one.workload || one.pod_name].filter(Boolean).join("/") || one.node_name || "–" },
         { head: "Raw record", number: true, cell: (one) => `${one.source.partition}:${one.source.offset}` },
       ], found.events));
-    drawFlames(graph, found.tree, { unit: "calls", title: "Callers, below what they reach", isReversed: true, open: (symbolId) => { location.hash = `#/symbol?id=${encodeURIComponent(symbolId)}`; } });
+    drawFlames(graph, found.graph, parameters, context, parameters.id);
   } catch (error) {
-    if (error.name !== "AbortError") failed(fill(paths), error);
+    if (error.name !== "AbortError") context.failed(fill(paths), error);
   }
 }
 

@@ -59,6 +59,18 @@ def test_a_window_shows_what_lies_in_it() -> None:
     assert lane["vouched"] == [(_ms(0), _ms(5))]
 
 
+def test_a_node_that_comes_is_seen_at_once_and_what_it_says_within_seconds() -> None:
+    """An account of all nodes serves for a while, but never hides a node."""
+    lanes, window = NodeLanes(), Interval(START, NOW)
+    assert lanes.look({}, window, "", 0, 10)["lanes"] == []
+    assert lanes.look(NODES, window, "", 0, 10)["nodes"] == 4
+    gapped = dict([_known("whole", (0, 10, GapCause.HEARTBEAT), (1, 9, GapCause.OVERFLOW))])
+    changed = NODES | gapped
+    assert lanes.look(changed, window, "", 0, 10)["missing_nodes"] == 2
+    later = Interval(START + HOUR, NOW)
+    assert lanes.look(changed, later, "", 0, 10)["missing_nodes"] == 3
+
+
 def test_nodes_are_found_by_name_and_cluster_and_shown_in_pages() -> None:
     """A fleet has thousands."""
     lanes = NodeLanes()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import app.console
-from app.console.page_files import page_files
+from app.console.page_files import FLAME_SCRIPT, page_files
+from app.export.flame_graph.script import STYLE, script
 
 WEB: Final = Path(app.console.__file__).parent / "web"
 
@@ -18,8 +19,15 @@ def test_every_file_of_the_page_is_served() -> None:
     """The page is at the base path itself; what is no part of it, such as a licence, is not served."""
     served = page_files()
     there = {str(file.relative_to(WEB)) for file in WEB.rglob("*") if file.is_file()}
-    assert served.keys() == {"", *(path for path in there if not path.endswith((".txt", "LICENSE")))}
+    assert FLAME_SCRIPT not in there
+    assert served.keys() == {
+        "",
+        FLAME_SCRIPT,
+        STYLE,
+        *(path for path in there if not path.endswith((".txt", "LICENSE"))),
+    }
     assert served[""] == served["index.html"]
+    assert script().encode() in served[FLAME_SCRIPT].content
 
 
 def test_what_others_made_is_what_they_published() -> None:
@@ -52,6 +60,13 @@ def test_every_module_that_is_imported_is_there() -> None:
             for name in _IMPORT.findall(file.content.decode()):
                 target = (WEB / path).parent.joinpath(name).resolve().relative_to(WEB)
                 assert str(target) in files, f"{path} imports {name}"
+
+
+def test_the_page_names_every_view_so_that_none_is_waited_for() -> None:
+    """A browser fetches them beside each other, and not one after the other as it comes to know of them."""
+    files = page_files()
+    named = re.findall(r'rel="modulepreload" href="([^"]+)"', files["index.html"].content.decode())
+    assert set(named) == {"api.js", "dom.js", *(path for path in files if path.startswith("views/"))}
 
 
 def test_no_module_makes_elements_out_of_text() -> None:

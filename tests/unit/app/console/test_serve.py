@@ -33,6 +33,12 @@ def test_without_kafka_the_page_is_there_and_says_what_is_wrong(tmp_path: Path) 
     with _served(tmp_path) as served:
         assert served.answer("GET", "", token=None).status == 200
         assert served.answer("GET", "healthz", token=None).json() == {"alive": True}
+        ready = served.answer("GET", "readyz", token=None)
+        assert (ready.status, ready.json()) == (503, {"ready": False, "failing": ["topics"]})
+        assert served.answer("GET", "metrics", token=None).status == 401
+        metrics = served.answer("GET", "metrics").data.decode()
+        assert 'runtime_ready{check="topics"} 0.0' in metrics
+        assert "process_cpu_seconds_total" in metrics
         assert served.answer("GET", "api/about", token=None).status == 401
         about = served.ask("api/about")
         assert about["is_read"] is False

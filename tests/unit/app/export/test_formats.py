@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.export.call_tree import CallTree, TreeBuilder
-from app.export.flame_graph import flame_graph_pieces
+from app.export.flame_graph.page import flame_graph_pieces
 from app.export.folded import folded_lines
 from app.export.pprof import write_pprof
 from app.export.speedscope import speedscope_text
@@ -194,9 +194,9 @@ def test_a_flame_graph_keeps_widths_true_where_frames_are_left_out() -> None:
     data = json.loads(page_data(text))
 
     assert len(data["depth"]) <= 31
-    assert sum(data["own"]) + sum(data["small"]) == sum(n + 1 for n in range(100))
+    assert sum(data["own"]) + sum(data["small"]) == sum(data["whereEvents"]) == sum(n + 1 for n in range(100))
     assert data["smallAt"] == [0]
-    assert data["facts"][-1] == ["70 frames of fewer than 71 events are not in this file", True]
+    assert data["facts"][-1] == ["70 frames of fewer than 71 events are not in this graph", True]
 
 
 @pytest.mark.parametrize("write", [folded, speedscope, pprof, page])

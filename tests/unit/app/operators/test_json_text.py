@@ -31,7 +31,7 @@ DOORS: Final = {
     "app/export/runtime_facts.py",  # as above
     "app/export/vex_output.py",  # a VEX document has no numbers of nanoseconds
     "app/export/speedscope.py",  # as above
-    "app/export/flame_graph.py",  # for its own page
+    "app/export/flame_graph/page.py",  # for its own page
 }
 """Files that may write JSON without `json_text`, and no times in nanoseconds."""
 

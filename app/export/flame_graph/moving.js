@@ -1,4 +1,3 @@
-
 // What is said about a frame
 const meaning = (frame) => {
   const [, , sureness, kernel, , , resolution] = frames[frame];
@@ -7,7 +6,7 @@ const meaning = (frame) => {
     case SURE: return `${where} frame, name is sure (${resolution})`;
     case NAMED: return `${where} frame, nothing confirms this name (${resolution})`;
     case UNKNOWN: return `${where} frame, function unknown (${resolution})`;
-    default: return resolution === BINARY ? "executed file" : "no frame";
+    default: return { [BINARY]: "executed file", [GROUP]: group }[resolution] || "no frame";
   }
 };
 const describe = (node) => {
@@ -24,6 +23,7 @@ const describe = (node) => {
     frame[MANGLED] && frame[MANGLED] !== frame[NAME].replace(/\?$/, "") ? (isMangled ? frame[NAME] : frame[MANGLED]) : "",
   ];
   $("more").textContent = parts.filter(Boolean).join(" · ");
+  $("open").hidden = !(context.open && frame[SYMBOL]);
 };
 const speak = (node) => {
   const frame = frames[frameOf[node]];
@@ -32,12 +32,6 @@ const speak = (node) => {
 };
 
 // Moving
-const element = (tag, text, ...more) => {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  made.append(...more);
-  return made;
-};
 const zoom = (node) => {
   zoomed = node;
   pointed = 0;
@@ -110,8 +104,9 @@ canvas.addEventListener("click", (event) => {
   zoom(node === zoomed ? Math.max(parent[node], 0) : node);
   describe(node);
 });
+$("open").addEventListener("click", () => context.open(frames[frameOf[pointed || selected]][SYMBOL]));
 $("out").addEventListener("click", outwards);
 $("reset").addEventListener("click", () => zoom(0));
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && document.activeElement !== $("search")) { event.preventDefault(); $("search").focus(); }
-});
+  if (event.key === "/" && !/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) { event.preventDefault(); $("search").focus(); }
+}, { signal: context.signal });

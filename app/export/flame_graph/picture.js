@@ -1,4 +1,3 @@
-
 // What is drawn, as a file: SVG with names as text, or PNG
 const saved = (blob, end) => {
   const link = document.createElement("a");
@@ -8,9 +7,7 @@ const saved = (blob, end) => {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
 const asSvg = () => {
-  const holder = document.createElement("template");
-  holder.innerHTML = "<svg></svg>";
-  const picture = holder.content.firstChild, space = picture.namespaceURI;
+  const space = "http://www.w3.org/2000/svg", picture = document.createElementNS(space, "svg");
   const add = (to, tag, properties, text) => {
     const made = document.createElementNS(space, tag);
     for (const [name, value] of Object.entries(properties)) made.setAttribute(name, value);

@@ -1,4 +1,3 @@
-
 // Search
 const finds = () => {
   const found = [];
@@ -18,11 +17,11 @@ const nextFind = (step) => {
   const next = at < 0 ? (step > 0 ? 0 : found.length - 1) : (at + step + found.length) % found.length;
   select(found[next]);
 };
-const found = (text) => (text ? frames.map((frame) =>
+const foundBy = (text) => (text ? frames.map((frame) =>
   [frame[NAME], frame[FILE], frame[MANGLED], frame[BUILD]].some((part) => part.toLowerCase().includes(text))) : null);
 const search = (text) => {
   query = text.trim().toLowerCase();
-  isFound = found(query);
+  isFound = foundBy(query);
   if (isOnly) return show(view, middle, Boolean(isFound));
   shade();
   note();
@@ -47,11 +46,21 @@ const shade = () => {
   $("found").textContent = `${many(places, "frame")}, in ${many(events, "event")} (${share(events, ALL)})`;
 };
 
+// What is shown: trees by what stacks are grouped by, made once each
+const trees = new Map([["none", read]]);
+let isBase = false;
+const groupBy = (wanted) => {
+  group = framesOfPlaces[wanted] ? wanted : "none";
+  if (!trees.has(group)) trees.set(group, read.map((one) => groupedBy(one, framesOfPlaces[group], REST)));
+  [now, before = null] = trees.get(group);
+};
+
 // Views: as called, turned round, both ways from one function; of all stacks, or of those with a find
 const show = (wanted, frame = -1, only = isOnly) => {
   isOnly = Boolean(only && isFound);
   view = wanted === "both" && frame < 0 ? "calls" : wanted;
   middle = view === "both" ? frame : -1;
+  whole = isBase ? before : now;
   const seen = (all) => {
     const from = isOnly ? onlyFound(all, isFound) : all;
     return view === "callers" ? turnedRound(from, same, REST) : view === "both" ? bothWays(from, middle, same, REST) : from;
@@ -59,12 +68,15 @@ const show = (wanted, frame = -1, only = isOnly) => {
   ALL = whole.total[0];
   use(seen(whole));
   if (before) {
-    was = matched(tree, seen(whole === now ? before : now));
-    was[0] = (whole === now ? before : now).total[0];
+    const other = isBase ? now : before;
+    was = matched(tree, seen(other));
+    was[0] = other.total[0];
   }
   selected = pointed = 0;
   $("view").value = view;
-  $("both").textContent = middle < 0 ? "Callers and callees of the chosen frame" : `Callers and callees of ${nameOf(middle).slice(0, 120)}`;
+  $("group").value = group;
+  $("windows").setAttribute("aria-pressed", isBase);
+  $("view-both").textContent = middle < 0 ? "Callers and callees of the chosen frame" : `Callers and callees of ${nameOf(middle).slice(0, 120)}`;
   $("only").setAttribute("aria-pressed", isOnly);
   byFrame = null;
   shade();
@@ -79,11 +91,13 @@ $("view").addEventListener("change", (event) => {
   show(event.target.value, chosen);
 });
 $("only").addEventListener("click", () => show(view, middle, !isOnly));
-$("windows").hidden = !before;
-$("change").hidden = !before;
+$("group").addEventListener("change", (event) => {
+  groupBy(event.target.value);
+  show(view, middle);
+});
+$("windows").hidden = $("head-difference").hidden = !before;
 $("windows").addEventListener("click", () => {
-  whole = whole === now ? before : now;
-  $("windows").setAttribute("aria-pressed", whole !== now);
+  isBase = !isBase;
   show(view, middle);
 });
 $("mangled").addEventListener("click", () => {
@@ -94,12 +108,13 @@ $("mangled").addEventListener("click", () => {
   table();
 });
 
-// The address of what is shown: numbers of frames, which are the same for whoever has this file
-const pathOf = (node) => callers(node).map((one) => frameOf[one]).join(".");
+// The address of what is shown. A frame is named by what it is, so a link holds for other calls too, if they have it.
+const wordOf = frames.map((frame) => hashOf(identityOf(frame)).toString(36));
+const pathOf = (node) => callers(node).map((one) => wordOf[frameOf[one]]).join(".");
 const nodeAt = (path) => {
   let node = 0;
-  for (const frame of path ? path.split(".").map(Number) : []) {
-    const next = childrenOf(node).find((child) => frameOf[child] === frame);
+  for (const word of path ? path.split(".") : []) {
+    const next = childrenOf(node).find((child) => wordOf[frameOf[child]] === word);
     if (next === undefined) return node;
     node = next;
   }
@@ -108,34 +123,29 @@ const nodeAt = (path) => {
 let isOpening = true;
 const note = () => {
   if (isOpening) return;
-  const said = new URLSearchParams();
-  if (view !== "calls") said.set("view", view);
-  if (middle >= 0) said.set("of", middle);
-  if (query) said.set("find", query);
-  if (isOnly) said.set("only", "1");
-  if (whole !== now) said.set("base", "1");
-  if (zoomed > 0) said.set("zoom", pathOf(zoomed));
-  if (selected > 0) said.set("at", pathOf(selected));
-  history.replaceState(null, "", `#${said}`);
+  const said = {
+    view: (view !== "calls" || context.about) && view, of: middle >= 0 && wordOf[middle], group: group !== "none" && group, find: query, only: isOnly && "1", widths: isBase && "base",
+    zoom: zoomed > 0 && pathOf(zoomed), at: selected > 0 && pathOf(selected),
+  };
+  context.place.write(Object.fromEntries(Object.entries(said).map(([name, value]) => [name, value || ""])));
 };
 const open = () => {
-  const said = new URLSearchParams(location.hash.slice(1));
-  const wanted = ["calls", "callers", "both"].includes(said.get("view")) ? said.get("view") : "calls";
-  const of = said.has("of") && frames[Number(said.get("of"))] ? same[Number(said.get("of"))] : -1;
+  const said = context.place.read();
+  const about = said.view ? -1 : frames.findIndex((frame) => frame[SYMBOL] && frame[SYMBOL] === context.about);
+  const of = said.of ? wordOf.indexOf(said.of) : about;
   isOpening = true;
   isOnly = false;
-  whole = before && said.get("base") === "1" ? before : now;
-  $("windows").setAttribute("aria-pressed", whole !== now);
-  $("search").value = said.get("find") || "";
+  isBase = Boolean(read[1]) && said.widths === "base";
+  groupBy(said.group);
+  $("search").value = said.find || "";
   query = $("search").value.trim().toLowerCase();
-  isFound = found(query);
-  show(wanted, of, said.get("only") === "1");
-  zoom(nodeAt(said.get("zoom")));
-  const at = nodeAt(said.get("at"));
+  isFound = foundBy(query);
+  show(["calls", "callers", "both"].includes(said.view) ? said.view : about < 0 ? "calls" : "both", of < 0 ? -1 : same[of], said.only === "1");
+  zoom(nodeAt(said.zoom));
+  const at = nodeAt(said.at);
   if (at > 0) select(at);
   isOpening = false;
 };
-window.addEventListener("hashchange", open);
 $("search").addEventListener("input", (event) => search(event.target.value));
 $("search").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && isFound) { event.preventDefault(); canvas.focus(); nextFind(1); }
@@ -150,7 +160,7 @@ $("longer").addEventListener("click", () => { shownRows += 10 * ROWS; table(); }
 const compared = (rowsOf) => {
   const rows = rowsOf(whole);
   if (!before) return rows;
-  const others = new Map(rowsOf(whole === now ? before : now).map((one) => [one.frame, one.total]));
+  const others = new Map(rowsOf(isBase ? now : before).map((one) => [one.frame, one.total]));
   for (const one of rows) { one.by = change(one.total, others.get(one.frame)); others.delete(one.frame); }
   for (const [frame, events] of others) rows.push({ frame, own: 0, total: 0, by: change(0, events) });
   return rows.sort((one, other) => Math.abs(other.by) - Math.abs(one.by) || one.frame - other.frame);
@@ -165,17 +175,17 @@ const table = () => {
     : `${count(meant.length)} ${order}.`;
   $("rows").replaceChildren(...meant.slice(0, shownRows).map((one) => {
     const frame = frames[one.frame];
-    const name = element("button", nameOf(one.frame));
+    const name = element("button", {}, nameOf(one.frame));
     name.title = "Search for it";
-    name.addEventListener("click", () => { $("search").value = frame[NAME]; search(frame[NAME]); window.scrollTo(0, 0); });
-    const reach = element("button", "callers");
+    name.addEventListener("click", () => { $("search").value = frame[NAME]; search(frame[NAME]); root.scrollIntoView(); });
+    const reach = element("button", {}, "callers");
     reach.setAttribute("aria-label", `Callers and callees of ${nameOf(one.frame)}`);
     reach.className = "reach";
-    reach.addEventListener("click", () => { show("both", one.frame); window.scrollTo(0, 0); canvas.focus(); });
+    reach.addEventListener("click", () => { show("both", one.frame); root.scrollIntoView(); canvas.focus(); });
     name.type = reach.type = "button";
-    return element("tr", undefined, element("td", count(one.own)), element("td", count(one.total)),
-      ...(before ? [element("td", points(one.by))] : []), element("td", saidOf(one.frame)), element("td", undefined, name, " ", reach),
-      element("td", frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
+    return element("tr", {}, element("td", {}, count(one.own)), element("td", {}, count(one.total)),
+      ...(before ? [element("td", {}, points(one.by))] : []), element("td", {}, saidOf(one.frame)), element("td", {}, name, " ", reach),
+      element("td", {}, frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
   }));
 };
 
@@ -205,19 +215,20 @@ const legend = () => {
     box(on, frames.length - 1, 0, 0, 34, 18);
     frames.pop();
     const part = sureness === NONE ? "" : `: ${share(weight.get(`${sureness}${kernel}`) || 0, all)} of frames`;
-    return element("li", undefined, swatch, text + part);
+    return element("li", {}, swatch, text + part);
   }));
-  if (before) $("legend").append(element("li", "In the picture: red with a bar above is a larger share than in the base window, blue with a bar below a smaller one, grey the same."));
+  if (before) $("legend").append(element("li", {}, "In the picture: red with a bar above is a larger share than in the base window, blue with a bar below a smaller one, grey the same."));
 };
 
 $("facts").replaceChildren(...data.facts.map(([text, isWarning]) => {
-  const item = element("li", text);
+  const item = element("li", {}, text);
   if (isWarning) item.className = "warning";
   return item;
 }));
 const redraw = () => { readColours(); legend(); draw(); };
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal: context.signal });
 new ResizeObserver(draw).observe($("stage"));
 redraw();
 open();
-document.documentElement.dataset.ready = "yes";
+root.dataset.ready = "yes";
+return { open };

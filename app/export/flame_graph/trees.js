@@ -47,8 +47,9 @@ const widestFirst = (tree) => {
   return tree;
 };
 
-// The tree of a file. `small` are events of frames that are not in the file, at the nodes of `smallAt`.
-const treeOf = ({ depth, frame, own, smallAt, small }, mark) => {
+// The tree of the data. `small` are events of frames that are not in it, at the nodes of `smallAt`. Events by place are
+// `whereEvents`: at the nodes `whereAt`, which count on through the small ones, in the places `where`.
+const treeOf = ({ depth, frame, own, smallAt, small, whereAt, where, whereEvents }, mark) => {
   const tree = emptyTree(), path = [0], made = [];
   const make = (above, number, events) => {
     const node = grow(tree, above, number);
@@ -62,8 +63,31 @@ const treeOf = ({ depth, frame, own, smallAt, small }, mark) => {
     made.push(node);
     path.push(node);
   }
-  smallAt.forEach((at, i) => make(at < 0 ? 0 : made[at], mark, small[i]));
+  const marks = smallAt.map((at, i) => make(at < 0 ? 0 : made[at], mark, small[i]));
+  const nodes = [...made, ...marks];
+  tree.placed = whereAt.map((at, i) => [nodes[at], where[i], whereEvents[i]]);
   return finished(tree);
+};
+
+// The same events below one frame for each place: `frameOfPlace` gives the frame of a place.
+const groupedBy = (tree, frameOfPlace, rest) => {
+  const made = emptyTree(), known = new Map();
+  for (const [node, place, events] of tree.placed) {
+    const first = frameOfPlace[place];
+    let twins = known.get(first);
+    if (!twins) known.set(first, twins = new Map([[0, below(made, 0, first, rest)]]));
+    const path = [];
+    let at = node;
+    while (!twins.has(at)) { path.push(at); at = tree.parent[at]; }
+    let twin = twins.get(at);
+    while (path.length) {
+      at = path.pop();
+      if (made.frame[twin] !== rest) twin = below(made, twin, tree.frame[at], rest);
+      twins.set(at, twin);
+    }
+    made.own[twin] += events;
+  }
+  return widestFirst(finished(made));
 };
 
 // Events by where they ended; below each function those that called it.

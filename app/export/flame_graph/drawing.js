@@ -1,29 +1,48 @@
-// Draws the tree that the page carries in #data. Frames are numbers; a node has a parent, a frame, and events.
-// Nothing is fetched, and text from the data reaches the page as text only.
-const data = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
+// Draws call stacks. Frames are numbers; a node has a parent, a frame, and events. Nothing is fetched, and text from the
+// data reaches the page as text only.
+root.classList.add("flame");
+root.replaceChildren(...skeleton());
+const $ = (id) => root.querySelector(`#flame-${id}`);
 const counting = new Intl.NumberFormat("en");
 const count = (events) => counting.format(events);
 const many = (number, what) => `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 const share = (part, whole) => part && whole ? `${(100 * part / whole).toFixed(part * 1000 < whole ? 3 : 1)} %` : "0 %";
 
-// Frames: name, file, sureness, whether in the kernel, mangled name, build id, resolution
-const NAME = 0, FILE = 1, SURENESS = 2, KERNEL = 3, MANGLED = 4, BUILD = 5, RESOLUTION = 6;
+// Frames: name, file, sureness, whether in the kernel, mangled name, build id, resolution, and in the console the symbol id
+const NAME = 0, FILE = 1, SURENESS = 2, KERNEL = 3, MANGLED = 4, BUILD = 5, RESOLUTION = 6, SYMBOL = 7;
 const SURE = 0, NAMED = 1, UNKNOWN = 2, NONE = 3;
 const SAID = ["sure", "not confirmed", "unknown", ""];
 const BINARY = "Binary";
-const frames = data.frames;
-const SMALL = frames.length;
-frames.push(["(frames too narrow for this file)", "", NONE, 0, "", "", ""]);
-const REST = frames.length;
-frames.push(["(more paths than this page shows)", "", NONE, 0, "", "", ""]);
+const frames = [...data.frames];
+const marked = (text, kind) => frames.push([text, "", NONE, 0, "", "", kind]) - 1;
+const SMALL = marked("(frames too narrow to be kept)", "");
+const REST = marked("(more paths than this page shows)", "");
+
+// What stacks can be grouped by; a place is namespace, pod and image, and the frame of each group is above its stacks
+const GROUPS = ["namespace", "pod", "image"];
+const GROUP = "Group";
+const framesOfPlaces = Object.fromEntries(GROUPS.map((kind, part) => {
+  const groups = new Map();
+  return [kind, data.places.map((place) => {
+    const text = place[part] || `(no ${kind})`;
+    if (!groups.has(text)) groups.set(text, marked(text, GROUP));
+    return groups.get(text);
+  })];
+}));
 let isMangled = false;
 const nameOf = (frame) => (isMangled && frames[frame][MANGLED]) || frames[frame][NAME];
 
+const hashOf = (text) => {
+  let hash = 2166136261;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
+  return hash >>> 0;
+};
+const identityOf = (frame) =>
+  [frame[SURENESS] === NONE && frame[RESOLUTION], frame[KERNEL], frame[BUILD], frame[FILE], frame[MANGLED] || frame[NAME]].join("\n");
 // One function may be in several frames, whose names are not equally sure; `same` has the surest of them for each
 const functions = new Map();
 const kindsOf = frames.map((frame, number) => {
-  const key = [frame[SURENESS] === NONE, frame[KERNEL], frame[BUILD], frame[FILE], frame[MANGLED] || frame[NAME]].join("\n");
+  const key = identityOf(frame);
   let kinds = functions.get(key);
   if (!kinds) functions.set(key, kinds = { best: number, sureness: 0 });
   kinds.sureness |= 1 << frame[SURENESS];
@@ -33,8 +52,9 @@ const kindsOf = frames.map((frame, number) => {
 const same = Int32Array.from(kindsOf, (kinds) => kinds.best);
 const saidOf = (frame) => SAID.filter((said, sureness) => said && kindsOf[frame].sureness & (1 << sureness)).join(", in part ");
 
-const now = treeOf(data, SMALL);
-const before = data.base ? treeOf(data.base, SMALL) : null;
+const read = [treeOf(data, SMALL), ...(data.base ? [treeOf(data.base, SMALL)] : [])];
+let group = "none";
+let [now, before = null] = read;
 let whole = now, ALL = whole.total[0], was = null;
 // How far the share of a frame is above that in the base window, from -1 to 1, whichever gives the widths
 const change = (events, other) => (whole === now ? 1 : -1) * (events / ALL - (other || 0) / (was[0] || 1));
@@ -57,20 +77,17 @@ const pen = canvas.getContext("2d");
 let zoomed = 0, selected = 0, pointed = 0, query = "", isFound = null, holds = null, view = "calls", middle = -1, isOnly = false, placed = [], colours = null, ratio = 1, width = 0;
 
 const readColours = () => {
-  const style = getComputedStyle(document.documentElement);
+  const style = getComputedStyle(root);
   const value = (name) => style.getPropertyValue(name).trim();
   const hsl = (name) => value(name).split(/\s+/).map(parseFloat);
   colours = {
-    user: hsl("--user"), kernel: hsl("--kernel"), root: hsl("--root"), unknown: value("--unknown"),
+    user: hsl("--user"), kernel: hsl("--kernel"), root: hsl("--root"), group: hsl("--group"), unknown: value("--unknown"),
     stripe: value("--stripe"), ink: value("--frame-ink"), edge: value("--edge"), page: value("--page"),
     found: value("--found"), focus: value("--focus"), other: value("--panel"), otherInk: value("--soft"), line: value("--line"),
   };
 };
-const spread = (text) => {
-  let hash = 2166136261;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
-  return ((hash >>> 8) % 1000) / 1000;
-};
+const spread = (text) => ((hashOf(text) >>> 8) % 1000) / 1000;
+const isMark = (frame) => frame[SURENESS] === NONE && frame[RESOLUTION] !== BINARY && frame[RESOLUTION] !== GROUP;
 const LEAST_CHANGE = 0.0005;
 const fillOf = (frame, by) => {
   if (by !== undefined) {
@@ -80,8 +97,8 @@ const fillOf = (frame, by) => {
   }
   const [name, file, sureness, kernel, , , resolution] = frames[frame];
   if (sureness === UNKNOWN) return colours.unknown;
-  if (sureness === NONE && resolution !== BINARY) return colours.page;
-  const [hue, strong, light] = sureness === NONE ? colours.root : kernel ? colours.kernel : colours.user;
+  if (isMark(frames[frame])) return colours.page;
+  const [hue, strong, light] = resolution === GROUP ? colours.group : sureness === NONE ? colours.root : kernel ? colours.kernel : colours.user;
   const shade = sureness === NONE ? 0 : spread(file + name) * 8 - 4;
   return `hsl(${hue + shade} ${sureness === NAMED ? strong * 0.45 : strong}% ${light + shade}%)`;
 };
@@ -89,7 +106,7 @@ const box = (on, frame, x, y, w, h) => {
   on.fillStyle = fillOf(frame);
   on.fillRect(x, y, w, h);
   const sureness = frames[frame][SURENESS];
-  if (sureness === NONE && frames[frame][RESOLUTION] !== BINARY) {
+  if (isMark(frames[frame])) {
     on.strokeStyle = colours.stripe;
     on.lineWidth = 1;
     on.strokeRect(x + 0.5, y + 0.5, Math.max(w - 1, 0), h - 1);

@@ -89,7 +89,7 @@ class WatchAnswers:
             for name in answer["vulnerabilities"]:
                 by_name.setdefault(name, []).append(answer)
         rows = [
-            {"vulnerability": name, **_together(answers), "watches": [_row(one) for one in answers]}
+            {"vulnerability": name, **_together(answers), "watches": [_named(one) for one in answers]}
             for name, answers in by_name.items()
             if find.lower() in name.lower()
         ]
@@ -109,6 +109,10 @@ def _together(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     answers = list(answers)
     weakest = min(answers, key=lambda one: _PLACE.get(one["answer"], 0))
     return {"answer": weakest["answer"], "hits": sum(one["hits"] for one in answers)}
+
+
+def _named(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: answer[name] for name in ("watch_id", "answer")}
 
 
 def _row(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -277,8 +277,10 @@ def test_people_reach_the_console_by_the_names_that_they_are_given() -> None:
     assert settings.kafka_sasl_username == "console"
     assert settings.console_allowed_hosts == ("callstream.example.org",)
     assert len(settings.process_addresses) == 4
+    paths = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")}
+    base = settings.console_base_path
+    assert paths == {"startup": f"{base}healthz", "liveness": f"{base}healthz", "readiness": f"{base}readyz"}
     probe = container["readinessProbe"]["httpGet"]
-    assert probe["path"] == f"{settings.console_base_path}healthz"
     assert probe["httpHeaders"] == [{"name": "Host", "value": "callstream.example.org"}]
     assert named_ports(console)[probe["port"]] == settings.console_port
     policies = {one["metadata"]["name"]: one["spec"] for one in of_kind("everything", "NetworkPolicy")}

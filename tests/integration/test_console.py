@@ -19,7 +19,7 @@ from app.stages.worker import registered_id
 from schemas.topics import TOPICS, Access
 from tests.support.breakable_broker import BreakableBroker
 from tests.support.browser import PROGRAM, Seen, barriers, browser, page_in
-from tests.support.console_scene import TOKEN, Console, console_scene
+from tests.support.console_scene import TOKEN, VIEWS, Console, console_scene
 from tests.support.events import event
 from tests.support.hostile_records import Hostility
 from tests.support.pipeline_run import PipelineRun
@@ -27,17 +27,6 @@ from tests.support.signed_runs import KEY, make_evidence
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(PROGRAM is None, reason="no browser is here: make tools")]
 
-VIEWS = {
-    "pipeline": "Pipeline",
-    "coverage": "Coverage",
-    "symbols": "Symbols",
-    "flames": "Flame graph",
-    "watches": "Watches",
-    "vulnerabilities": "Vulnerabilities",
-    "privacy": "Privacy",
-    "audit": "Audit",
-    "letters": "Dead letters",
-}
 HOSTILE_RECORDS = 1_000
 MOST_BYTES = 900_000
 

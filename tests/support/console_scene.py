@@ -25,6 +25,19 @@ from schemas import topics
 from schemas.topics import Stage
 from tests.support.pipeline_run import INGEST, PipelineRun, Servers, pipeline_run
 
+VIEWS: Final = {
+    "pipeline": "Pipeline",
+    "coverage": "Coverage",
+    "symbols": "Symbols",
+    "flames": "Flame graph",
+    "watches": "Watches",
+    "vulnerabilities": "Vulnerabilities",
+    "privacy": "Privacy",
+    "audit": "Audit",
+    "letters": "Dead letters",
+}
+"""The views that the page's navigation leads to, with their headings."""
+
 EVENTS: Final = 2_000
 TOKEN: Final = "token-of-the-console-scene"
 READ_SECONDS: Final = 60.0

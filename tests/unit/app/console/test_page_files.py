@@ -62,13 +62,6 @@ def test_every_module_that_is_imported_is_there() -> None:
                 assert str(target) in files, f"{path} imports {name}"
 
 
-def test_the_page_names_every_view_so_that_none_is_waited_for() -> None:
-    """A browser fetches them beside each other, and not one after the other as it comes to know of them."""
-    files = page_files()
-    named = re.findall(r'rel="modulepreload" href="([^"]+)"', files["index.html"].content.decode())
-    assert set(named) == {"api.js", "dom.js", *(path for path in files if path.startswith("views/"))}
-
-
 def test_no_module_makes_elements_out_of_text() -> None:
     """Names from topics are hostile, so text never becomes markup."""
     for path, file in page_files().items():

@@ -17,10 +17,10 @@ from app.console.recent_calls import MOST_RECORDS, MOST_SECONDS, CallReading
 from app.export.call_stacks import STACK_FIELDS, Stack, StackMeaning, binary_reader
 from app.export.flame_graph.document import Fact, flame_graph_document
 from app.export.repeats import repeats
-from app.export.run import wanted as wanted_places
 from app.export.stack_frames import StackFrame
 from app.export.window import CallWindow, ExportBooks
 from app.export.window_stacks import IsOnPath, StackGatherer
+from app.export.window_stacks import wanted as wanted_places
 from app.kafka.positions import Position, RangeChoice, resolve
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry

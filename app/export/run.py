@@ -14,11 +14,9 @@ from typing import Any, BinaryIO, Final, assert_never
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agents.hot_symbols.reading import evidence
 from agents.hot_symbols.reading.observations import CallObserver
 from agents.hot_symbols.table.any_name import other_names
 from agents.hot_symbols.table.query import Query
-from agents.memo import Memo
 from app.export.call_stacks import CONTAINER_FIELDS, STACK_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.call_tree import CallTree
 from app.export.fact_files import FactFiles
@@ -35,7 +33,7 @@ from app.export.symbol_map import SymbolMap
 from app.export.vex_file import VexFile
 from app.export.vex_output import write_signed_vex, write_vex
 from app.export.window import CallWindow, ExportBooks, OnRead
-from app.export.window_stacks import IsWanted, StackGatherer
+from app.export.window_stacks import StackGatherer, wanted
 from app.export.window_symbols import SymbolGatherer
 from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import CallLayouts
@@ -51,9 +49,6 @@ EXPORTER: Final = f"callstream {version('callstream')}"
 _AT_ONCE: Final = 1_000
 """Rows that are marked together as perhaps counted twice: if the table for that cannot be read, each try takes time."""
 
-_KNOWN_PLACES: Final = 16_384
-"""In each of two generations, at some 100 bytes."""
-
 
 class StackFormat(StrEnum):
     """Formats of call stacks."""
@@ -62,18 +57,6 @@ class StackFormat(StrEnum):
     SPEEDSCOPE = "speedscope"
     PPROF = "pprof"
     HTML = "html"
-
-
-def wanted(query: Query) -> IsWanted:
-    """A function that says whether calls of a place meet the conditions on places; it remembers its answers."""
-    if query.namespace is None and query.image is None:
-        return lambda _place: True
-
-    def is_meant(place: evidence.EventPlace) -> bool:
-        images = [] if place.image is None else [(place.image[1], place.image[0])]
-        return query.means_place(place.namespace or (), images)
-
-    return Memo[evidence.EventPlace, bool](is_meant, _KNOWN_PLACES).__getitem__
 
 
 @dataclass(slots=True, kw_only=True)

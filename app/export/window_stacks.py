@@ -10,6 +10,8 @@ from typing import Final
 from agents.hot_symbols.reading.evidence import EventPlace
 from agents.hot_symbols.reading.gathering import Unreadable
 from agents.hot_symbols.reading.observations import Observe
+from agents.hot_symbols.table.query import Query
+from agents.memo import Memo
 from app.export.call_stacks import Stack, StackPlace
 from app.export.call_tree import TreeBuilder
 from app.export.repeats import Repeats
@@ -19,6 +21,9 @@ from app.kafka.records import Recorded
 _WAITING_KINDS: Final = 65_536
 """Stacks, binaries and places that wait, at some 200 bytes each beside what they share."""
 
+_KNOWN_PLACES: Final = 16_384
+"""In each of two generations, at some 100 bytes."""
+
 BinaryOf = Callable[[bytes], str]
 """Path of a call's binary; see `call_stacks.binary_reader`."""
 
@@ -27,6 +32,18 @@ IsWanted = Callable[[EventPlace], bool]
 
 IsOnPath = Callable[[Recorded, Stack, str], bool]
 """Whether a call of a wanted place is wanted for its stack and its binary."""
+
+
+def wanted(query: Query) -> IsWanted:
+    """A function that says whether calls of a place meet the conditions on places; it remembers its answers."""
+    if query.namespace is None and query.image is None:
+        return lambda _place: True
+
+    def is_meant(place: EventPlace) -> bool:
+        images = [] if place.image is None else [(place.image[1], place.image[0])]
+        return query.means_place(place.namespace or (), images)
+
+    return Memo[EventPlace, bool](is_meant, _KNOWN_PLACES).__getitem__
 
 
 class StackGatherer:

@@ -45,8 +45,11 @@ const skeleton = () => [
     named("table-note", "p"),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "flame-table-title" },
       element("table", {},
-        element("thead", {}, element("tr", {}, ...["Own events", "With callees", "Difference", "Name is", "Function", "File"].map((text) =>
-          named(`head-${text.toLowerCase().replace(" ", "-")}`, "th", { scope: "col", hidden: text === "Difference" }, text)))),
+        element("thead", {}, element("tr", {}, 
+          element("th", { scope: "col" }, "Function"),
+          ...["Own events", "With callees"].map((text) => element("th", { scope: "col", class: "number" }, text)),
+          named("difference", "th", { scope: "col", class: "number", hidden: true }, "Difference"),
+          ...["Name is", "File"].map((text) => element("th", { scope: "col" }, text)))),
         named("rows", "tbody"))),
     button("longer", "Show more", { hidden: true })),
 ];

@@ -93,9 +93,10 @@ $("view").addEventListener("change", (event) => {
 $("only").addEventListener("click", () => show(view, middle, !isOnly));
 $("group").addEventListener("change", (event) => {
   groupBy(event.target.value);
+  legend();
   show(view, middle);
 });
-$("windows").hidden = $("head-difference").hidden = !before;
+$("windows").hidden = $("difference").hidden = !before;
 $("windows").addEventListener("click", () => {
   isBase = !isBase;
   show(view, middle);
@@ -183,9 +184,10 @@ const table = () => {
     reach.className = "reach";
     reach.addEventListener("click", () => { show("both", one.frame); root.scrollIntoView(); canvas.focus(); });
     name.type = reach.type = "button";
-    return element("tr", {}, element("td", {}, count(one.own)), element("td", {}, count(one.total)),
-      ...(before ? [element("td", {}, points(one.by))] : []), element("td", {}, saidOf(one.frame)), element("td", {}, name, " ", reach),
-      element("td", {}, frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
+    const numbers = [count(one.own), count(one.total), ...(before ? [points(one.by)] : [])];
+    return element("tr", {}, element("td", { class: "function" }, name, " ", reach),
+      ...numbers.map((text) => element("td", { class: "number" }, text)), element("td", {}, saidOf(one.frame)),
+      element("td", { class: "file" }, frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
   }));
 };
 
@@ -194,7 +196,7 @@ const legend = () => {
   const kinds = [
     ["user function, name is sure", SURE, 0], ["kernel function, name is sure", SURE, 1],
     ["name that nothing confirms (ends with ?)", NAMED, 0], ["function unknown (file and offset)", UNKNOWN, 0],
-    ["executed file", NONE, 0],
+    ["executed file", NONE, 0, BINARY], ...(group === "none" ? [] : [[group, NONE, 0, GROUP]]),
   ];
   const weight = new Map();
   let all = 0;
@@ -205,13 +207,13 @@ const legend = () => {
     weight.set(key, (weight.get(key) || 0) + whole.total[node]);
     all += whole.total[node];
   }
-  $("legend").replaceChildren(...kinds.map(([text, sureness, kernel]) => {
+  $("legend").replaceChildren(...kinds.map(([text, sureness, kernel, resolution = ""]) => {
     const swatch = document.createElement("canvas");
     swatch.width = 68; swatch.height = 36;
     swatch.setAttribute("aria-hidden", "true");
     const on = swatch.getContext("2d");
     on.scale(2, 2);
-    frames.push(["", "", sureness, kernel, "", "", sureness === NONE ? BINARY : ""]);
+    frames.push(["", "", sureness, kernel, "", "", resolution]);
     box(on, frames.length - 1, 0, 0, 34, 18);
     frames.pop();
     const part = sureness === NONE ? "" : `: ${share(weight.get(`${sureness}${kernel}`) || 0, all)} of frames`;

@@ -13,13 +13,14 @@ from agents.hot_symbols.reading.observations import CallObserver, Observe
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.query import Query
 from app.dead_letters.sent_again import SentAgain
-from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
+from app.export.call_stacks import CONTAINER_FIELDS, STACK_FIELDS, ContainerMeaning, StackMeaning, binary_reader
+from app.export.call_tree import ELSEWHERE, CallPlace, TreeBuilder
 from app.export.folded import folded_lines
 from app.export.repeats import Repeats, SentAgainInWindow
-from app.export.run import ExportOutcome, wanted
+from app.export.run import ExportOutcome
 from app.export.runtime_facts import fact_line
 from app.export.window import ExportBooks
-from app.export.window_stacks import StackGatherer
+from app.export.window_stacks import StackGatherer, wanted
 from app.export.window_symbols import SymbolGatherer, TooManySymbolsError
 from app.kafka.records import Recorded
 from schemas.call_layout import CallLayout
@@ -63,7 +64,7 @@ def observer(meaning: Meaning) -> Observe:
 
 def layout_of(schema_id: int) -> CallLayout | None:
     """The registry of this test."""
-    return CallLayout(7, SCHEMA, CONTAINER_FIELDS) if schema_id == 7 else None
+    return CallLayout(7, SCHEMA, {*CONTAINER_FIELDS, *STACK_FIELDS}) if schema_id == 7 else None
 
 
 def nothing_repeats(_partition: int, _raw_offset: int) -> bool:
@@ -105,6 +106,43 @@ def test_stacks_go_from_the_binary_inwards_whatever_offsets_are(sized: bool) -> 
         (shop, "/opt/libpay.so!pay?"): 1,
     }
     assert (books.calls, books.first_ns, books.last_ns) == (3, START_NS, START_NS + 2)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_events_keep_where_they_happened_beside_their_stack(sized: bool) -> None:
+    """By namespace, pod and image; the image's id stands for a name that is missing, and no place is a place, too."""
+    nowhere = {"namespace": None, "image_name": None}
+    values = [
+        call(0, KERNEL, pod_name="web-1", sized=sized),
+        call(1, KERNEL, pod_name="web-2", sized=sized),
+        call(2, KERNEL, pod_name="web-2", image_name=None, image_id="sha256:7", sized=sized),
+        call(3, KERNEL, pod_name="web-1", sized=sized),
+        call(4, KERNEL, **nowhere, sized=sized),
+    ]
+    gatherer = StackGatherer(observer(StackMeaning()), binary_reader(layout_of), wanted(Query()), nothing_repeats)
+    gatherer.gather(records(values))
+    tree = gatherer.builder.tree()
+    by_place = [{tree.places[place]: events for place, events in placed} for _, placed in tree.walk_with_places()]
+
+    assert by_place == [
+        {},
+        {
+            CallPlace("", "", ""): 1,
+            CallPlace("shop", "web-1", "shop/web:1"): 2,
+            CallPlace("shop", "web-2", "sha256:7"): 1,
+            CallPlace("shop", "web-2", "shop/web:1"): 1,
+        },
+    ]
+
+
+def test_a_tree_without_room_for_places_loses_no_event() -> None:
+    """Those that have none are elsewhere."""
+    builder = TreeBuilder(max_placed=2)
+    for number in range(5):
+        builder.add("/bin/a", (), 1, CallPlace("shop", f"web-{number}", ""))
+    tree = builder.tree()
+    ((_, placed),) = tree.walk_with_places()
+    assert {tree.places[place].pod: events for place, events in placed} == {"web-0": 1, "web-1": 1, ELSEWHERE.pod: 3}
 
 
 def test_calls_of_another_schema_version_say_the_same() -> None:

@@ -80,6 +80,7 @@ const show = (wanted, frame = -1, only = isOnly) => {
   $("only").setAttribute("aria-pressed", isOnly);
   byFrame = null;
   shade();
+  legend();
   table();
   zoom(0);
   $("spoken").textContent = $("view").selectedOptions[0].textContent;
@@ -93,7 +94,6 @@ $("view").addEventListener("change", (event) => {
 $("only").addEventListener("click", () => show(view, middle, !isOnly));
 $("group").addEventListener("change", (event) => {
   groupBy(event.target.value);
-  legend();
   show(view, middle);
 });
 $("windows").hidden = $("difference").hidden = !before;

@@ -6,7 +6,7 @@ import { draw } from "../flames.js";
 
 export const title = "Flame graph";
 
-const FIELDS = [["from", "From", "1h"], ["to", "To, not included", "now"], ["base_from", "Compare with: from", ""], ["base_to", "to", ""], ["namespace", "Namespace", ""], ["image", "Image", ""]];
+const FIELDS = [["from", "From", "1h"], ["to", "To, not included", "now"], ["base_from", "Compare with: from", ""], ["base_to", "Compare with: to", ""], ["namespace", "Namespace", ""], ["image", "Image", ""]];
 
 export async function show(root, parameters, context) {
   const answer = el("div", {});

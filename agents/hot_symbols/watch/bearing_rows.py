@@ -11,6 +11,7 @@ from agents.hot_symbols.watch.file_places import NOWHERE, FilePlaces
 from agents.hot_symbols.watch.older_names import NamedBy
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import MAX_FILES, WatchedCode
+from agents.symbols.compiler_clones import function_of
 
 ModuleOf = Callable[[bytes], str | None]
 """The module in such a record, at little cost; None where only decoding it would tell."""
@@ -153,6 +154,7 @@ class UnsureRows:
         self._rows: dict[str, WatchedRow] = {}
         self._grouped: dict[str, list[WatchedRow]] | None = None
         self._of_unknown_build = NO_UNSURE_HITS
+        self._unknown_by_function: dict[str, list[WatchedRow]] = {}
         self._all = NO_UNSURE_HITS
 
     def has(self, text: str) -> bool:
@@ -168,13 +170,13 @@ class UnsureRows:
             self._rows.pop(text, None)
 
     def hits_for(self, watch: Watch, code: WatchedCode) -> UnsureHits:
-        """What may be of the watched symbol."""
+        """What may be of the watched symbol, without rows that bear on it by their name: those count by themselves."""
         in_files = (row for build_id in code.files for row in self._groups().get(build_id, ()))
         unknown = (row for row in in_files if code.is_unknown_code(row.identity, row.named_by))
         renamed = sum(
             row.confirmed_hits
             for row in unknown
-            if code.bearing(watch, row.identity, row.module, row.named_by) is not Bearing.IS
+            if code.bearing(watch, row.identity, row.module, row.named_by) is Bearing.NONE
         )
         return self._near_hits(watch, code)._replace(renamed=renamed)
 
@@ -187,7 +189,7 @@ class UnsureRows:
         if watch.module is None:
             modules = {basename(row.module) for row in groups.get(watch.build_id or "", [])}
             if not modules:
-                return self._of_unknown_build
+                return self._unknown_hits(watch, code)
             names |= modules
         near = {row.symbol_id: row for name in names for row in groups.get(name, [])}.values()
         here = [row for row in near if watch.in_file(row.identity, row.module) is not Bearing.NONE]
@@ -197,6 +199,15 @@ class UnsureRows:
             sum(row.unsure_hits for row in others), sum(row.unsure_entries for row in others), sum(unknown)
         )
 
+    def _unknown_hits(self, watch: Watch, code: WatchedCode) -> UnsureHits:
+        """Those of all files whose build is not known. Only rows of the function's names can bear on it."""
+        named = (row for function in code.functions for row in self._unknown_by_function.get(function, ()))
+        bearing = _sum_of(
+            row for row in named if code.bearing(watch, row.identity, row.module, row.named_by) is not Bearing.NONE
+        )
+        every = self._of_unknown_build
+        return UnsureHits(every.hits - bearing.hits, every.entries - bearing.entries)
+
     def _groups(self) -> dict[str, list[WatchedRow]]:
         """Rows by build id, path and file name, so that a watch looks at few."""
         if self._grouped is None:
@@ -204,7 +215,10 @@ class UnsureRows:
             self._grouped = {}
             self._all = _sum_of(row for row in rows if not row.identity.symbol)
             self._of_unknown_build = _sum_of(row for row in rows if row.is_of_unknown_file)
+            self._unknown_by_function = {}
             for row in rows:
+                if row.is_of_unknown_file and row.identity.symbol:
+                    self._unknown_by_function.setdefault(function_of(row.identity.symbol), []).append(row)
                 for name in {row.identity.build_id, row.module, basename(row.module)} - {None}:
                     self._grouped.setdefault(str(name), []).append(row)
         return self._grouped

@@ -150,3 +150,24 @@ def test_names_that_rows_have_cut_are_those_names() -> None:
         answers.append(asked(made, watch)["answer"])
 
     assert answers == ["Hit", "NeverHit"]
+
+
+@pytest.mark.parametrize("confirmed", [0, 1, 4])
+@pytest.mark.parametrize("snapshots", [(), ("d0",), ("gone",)])
+@pytest.mark.parametrize("name", ["inflate", "inflate.part.9", "deflate", "hinted", ""])
+def test_a_hit_counts_once_whatever_may_be_said_of_its_row(
+    name: str, snapshots: tuple[str, ...], confirmed: int
+) -> None:
+    """As one of the symbol, or as one that may be, and in one way: in any file, for any watch."""
+    asking = (BY_BUILD, BY_PATH, Watch(symbol="inflate", build_id=OTHER_BUILD), Watch(symbol="inflate"))
+    for file in (BUILD, OTHER_BUILD, LIB, "/opt/other.so"):
+        for watch in asking:
+            made = board(watch)
+            row, path, answer = f"{file}!{name}", file if "/" in file else LIB, dict[str, Any]()
+            for _ in range(2):
+                made.set_codes(watched_codes([watch], TWO_SNAPSHOTS, {}, made.files.snapshots))
+                made.take(row.encode(), value(row, 4, module=path, confirmed=confirmed, snapshots=snapshots))
+                answer = asked(made, watch)
+            counted = answer["hits"] + answer["ambiguous_hits"]
+            is_sure_to_count = name == "inflate" and file in {watch.build_id, LIB}
+            assert counted == 4 if is_sure_to_count else counted <= 4, f"{row}: {answer}"

@@ -16,7 +16,7 @@ from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, Gap
 from agents.coverage.node_account import account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
-from agents.coverage.share import NO_SHARE, PickSums, Share, ShareSums
+from agents.coverage.share import NO_SHARE, Beginning, PickSums, Share, ShareSums
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -92,17 +92,30 @@ class FleetAccount:
         self._first_owed_ns = min((one.owed[0].from_ns for one in accounts if one.owed), default=until_ns)
         gaps = [gap for account in accounts for gap in account.missing]
         self._twice_until_ns = max((one.to_ns for one in gaps if one.cause == VOUCHED_TWICE), default=0)
-        self._ranking = GapRanking(gaps)
         self._followed_from_ns = _followed_from(nodes, lives, until_ns)
         self._ended = _ended_by(lives.values(), until_ns)
         self._times = FleetTimes(self._accounts, self._shared)
+        self._ranking = GapRanking(self._times.gaps)
         self._owed: dict[NodeId, Sequence[Interval]] = {
             node: one.owed for node, one in self._accounts.items() if one.owed
         }
         self._owed_with_any: Mapping[NodeId, Sequence[Interval]] | None = None
         self._base = self._unknown()
-        self._by_file = {_ALL: self._sums(self._pick((node, None) for node in self._owed))}
-        self._of_fleet: dict[tuple[int, int], Share] = {}
+        self._fleet = self._sums(self._pick((node, None) for node in self._owed))
+        self._last = _ALL, self._fleet
+        self._expected: dict[str, set[Beginning]] = {}
+        self._shares: dict[tuple[str, Beginning], Share] = {}
+        """Few bytes for each question, where the sums of a file take a megabyte."""
+
+    def expect(self, file: str | None, since_ns: int, *, forgotten_ns: int | None = None) -> None:
+        """Say that `since` will be called like this: all that is expected of one file is answered at once.
+
+        What nobody expected is answered too, by sums of its file that may have to be made for it alone.
+        """
+        if self.until_ns > since_ns:
+            beginning = self._beginning(since_ns, forgotten_ns)
+            self._expected.setdefault(self._summed(file), set()).add(beginning)
+            self._expected.setdefault(_ALL, set()).add(beginning)
 
     def since(self, since_ns: int, *, forgotten_ns: int | None = None, file: str | None = None) -> Completeness:
         """The answer for the time since `since_ns`, on the nodes that had the file of this build id; None: on all.
@@ -111,25 +124,12 @@ class FleetAccount:
         """
         if not self.until_ns or self.until_ns <= since_ns:
             return Completeness()
-        window = Interval(since_ns, self.until_ns)
-        extra = []
-        known_ns = since_ns
-        if forgotten_ns is not None and forgotten_ns > since_ns:
-            known_ns = min(forgotten_ns, window.to_ns)
-            extra.append(MissingInterval(since_ns, known_ns, None, EXPIRED))
-        if self._first_owed_ns > since_ns:  # before any node
-            before_ns = min(self._first_owed_ns, window.to_ns)
-            extra.append(MissingInterval(since_ns, before_ns, None, UNVOUCHED))
-            known_ns = max(known_ns, before_ns)
-        beginning = since_ns, known_ns
-        if beginning not in self._of_fleet:
-            self._of_fleet[beginning] = self._by_file[_ALL].since(since_ns, known_ns, extra)
-        all_nodes, sums = self._of_fleet[beginning], self._sums_of(file)
+        beginning = self._beginning(since_ns, forgotten_ns)
         ended = {by: len(ends) - bisect_right(ends, since_ns) for by, ends in self._ended.items()}
         return Completeness(
             until_ns=self.until_ns,
-            placed=all_nodes if sums is self._by_file[_ALL] else sums.since(since_ns, known_ns, extra),
-            all_nodes=all_nodes,
+            placed=self._share(self._summed(file), beginning),
+            all_nodes=self._share(_ALL, beginning),
             is_vouched_twice=self._twice_until_ns > since_ns,
             is_every_node_known=self._followed_from_ns <= since_ns,
             retired=tuple(sorted((by, nodes) for by, nodes in ended.items() if nodes)),
@@ -155,19 +155,46 @@ class FleetAccount:
                 found[node] = part
         return found
 
-    def _sums_of(self, file: str | None) -> ShareSums:
-        """The sums for a file, made when it is first asked for. Where no node tells of its files, that of all nodes."""
-        if file is None or self._base is None:
-            return self._by_file[_ALL]
-        if file not in self._by_file:
-            self._by_file[file] = self._sums(self._base, self._pick(self._placed(file)))
-        return self._by_file[file]
+    def _beginning(self, since_ns: int, forgotten_ns: int | None) -> Beginning:
+        """From when on something is known, and why not before."""
+        extra = []
+        known_ns = since_ns
+        if forgotten_ns is not None and forgotten_ns > since_ns:
+            known_ns = min(forgotten_ns, self.until_ns)
+            extra.append(MissingInterval(since_ns, known_ns, None, EXPIRED))
+        if self._first_owed_ns > since_ns:  # before any node
+            before_ns = min(self._first_owed_ns, self.until_ns)
+            extra.append(MissingInterval(since_ns, before_ns, None, UNVOUCHED))
+            known_ns = max(known_ns, before_ns)
+        return Beginning(since_ns, known_ns, tuple(extra))
+
+    def _share(self, file: str, beginning: Beginning) -> Share:
+        """Made when it is first asked for, with all that are expected for the file."""
+        found = self._shares.get((file, beginning))
+        if found is None:
+            beginnings = list({beginning: None} | dict.fromkeys(self._expected.pop(file, ())))
+            for one, share in zip(beginnings, self._sums_of(file).since(beginnings), strict=True):
+                self._shares[file, one] = share
+            found = self._shares[file, beginning]
+        return found
+
+    def _summed(self, file: str | None) -> str:
+        """The file whose sums say it. Where no node tells of its files, that is the whole fleet."""
+        return _ALL if file is None or self._base is None else file
+
+    def _sums_of(self, file: str) -> ShareSums:
+        """The sums for a file. Those of the last one are kept."""
+        if file == _ALL or self._base is None:
+            return self._fleet
+        if self._last[0] != file:
+            self._last = file, self._sums(self._base, self._pick(self._placed(file)))
+        return self._last[1]
 
     def _sums(self, *sums: PickSums) -> ShareSums:
         return ShareSums(sums, self._ranking, self._of_all, self.until_ns)
 
     def _pick(self, nodes: Iterable[tuple[NodeId, Sequence[Interval] | None]]) -> PickSums:
-        return PickSums(self._times.pick(nodes), self._shared)
+        return PickSums(self._times.pick(nodes), self._times, self._shared)
 
     def _unknown(self) -> PickSums | None:
         """What counts for every file, because nobody knows which files the nodes had; None: nobody tells."""

@@ -1,7 +1,8 @@
 """When each node of a fleet owed an account and what is missing of it, and picks of that.
 
 A pick is what counts for one file: some nodes, or parts of their time. What it takes as it is, is chosen out of arrays
-that the whole fleet has. Only what its windows cut is new. All times fit into 64 bits; sums do not (`sums.py`).
+that the whole fleet has, and that are in order. Only what its windows cut is new. All times fit into 64 bits; sums do
+not (`sums.py`).
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from agents.coverage.interval import Interval, cut, outside, overlap
-from agents.coverage.missing import GapCounts, MissingInterval, end_of, is_uncounted
+from agents.coverage.missing import GapCounts, MissingInterval, Places, end_of, is_uncounted
 from agents.coverage.node_account import NodeAccount
 from agents.coverage.sums import Numbers, numbers
 from schemas.node import NodeId
@@ -30,6 +31,8 @@ class _NodeTimes(NamedTuple):
     """One node. What it has is in the arrays of the fleet, from the places `own_at` and `gaps_at` on."""
 
     number: int
+    owed_from_ns: int
+    owed_to_ns: int
     owed: Sequence[Interval]
     own: Sequence[Interval]
     own_at: int
@@ -40,12 +43,11 @@ class _NodeTimes(NamedTuple):
 
 
 class Pick:
-    """What counts of some nodes. `add` takes a node, whole or within windows."""
+    """What counts of some nodes. `add` takes nodes, whole or within windows."""
 
     def __init__(self, times: "FleetTimes") -> None:
         self._times = times
         self._whole: list[int] = []
-        self._is_whole = bytearray(len(times.of_node))
         self._windows: dict[int, Windows] = {}
         """Of the nodes of which parts are there, by their number."""
         self._owed: list[Interval] = []
@@ -55,31 +57,30 @@ class Pick:
         self.gaps_cut: list[MissingInterval] = []
         self._last_owed: list[int] = []
 
-    def add(self, node: NodeId, windows: Windows | None = None) -> None:
-        """Take what a node owed, of it what lies in the windows."""
-        times = self._times.of_node.get(node)
-        if times is None:
-            return
-        if windows is not None and (
-            len(windows) != 1 or windows[0][0] > times.owed[0][0] or windows[0][1] < times.owed[-1][1]
-        ):
-            self._add_part(times, windows)
-        else:
-            self._whole.append(times.number)
-            self._is_whole[times.number] = 1
+    def add(self, nodes: Iterable[tuple[NodeId, Windows | None]]) -> None:
+        """Take what nodes owed, of it what lies in the windows; None: all of it."""
+        of_node, whole = self._times.of_node, self._whole
+        for node, windows in nodes:
+            times = of_node.get(node)
+            if times is None:
+                continue
+            number, owed_from_ns, owed_to_ns = times[:3]
+            if windows is None or (len(windows) == 1 and windows[0][0] <= owed_from_ns and windows[0][1] >= owed_to_ns):
+                whole.append(number)
+            else:
+                self._add_part(times, windows)
 
     def owed(self) -> tuple[Numbers, Numbers]:
         """Begins and ends of what the nodes owed, each in order."""
-        return self._intervals(self._times.owed_begins, self._times.owed_ends, self._times.owed_of, [], self._owed)
+        return self._times.owed.chosen(self._chosen(self._times.owed.owners, ()), self._owed)
 
     def own(self) -> tuple[Numbers, Numbers]:
         """Begins and ends of what is missing on single nodes, each in order."""
-        times = self._times
-        return self._intervals(times.own_begins, times.own_ends, times.own_of, self._own, self._own_cut)
+        return self._times.own.chosen(self._chosen(self._times.own.owners, self._own), self._own_cut)
 
-    def counts(self) -> GapCounts:
-        """How many gaps there are, and what they lost."""
-        return self._times.counts(self._chosen(self._times.gaps_of, self._gaps), self.gaps_cut)
+    def gaps(self) -> Flags:
+        """Which gaps of the fleet it has as they are, by place."""
+        return self._chosen(self._times.gaps_of, self._gaps)
 
     def last_owed(self) -> Numbers:
         """When each node ceases to owe, in order."""
@@ -92,45 +93,17 @@ class Pick:
 
     def end_of(self, number: int) -> int:
         """When a node that is there ceases to owe."""
-        if self._is_whole[number]:
+        if number not in self._windows:
             return int(self._times.last_owed[number])
         return overlap(self._times.owed_by(number), self._windows[number])[-1][1]
 
-    def has(self, gap: MissingInterval) -> bool:
-        """Whether it has this gap of the fleet, as it is."""
-        number = self._times.of_node[gap.node].number if gap.node else 0
-        if self._is_whole[number]:
-            return True
-        windows = self._windows.get(number, ())
-        at = bisect_right(windows, gap.from_ns, key=_begin_of) - 1
-        return at >= 0 and gap.from_ns < windows[at][1] >= gap.to_ns
-
-    def all_gaps(self) -> list[MissingInterval]:
-        """Those that it has as they are."""
-        return [self._times.gaps[place] for place in np.nonzero(self._chosen(self._times.gaps_of, self._gaps))[0]]
-
-    def _chosen(self, owners: Numbers, parts: Iterable[tuple[int, int]]) -> Flags:
-        chosen = np.frombuffer(self._is_whole, bool)[owners]
+    def _chosen(self, owners: Places, parts: Iterable[tuple[int, int]]) -> Flags:
+        is_whole = np.zeros(len(self._times.of_node), bool)
+        is_whole[self._whole] = True
+        chosen = is_whole[owners]
         for begin, end in parts:
             chosen[begin:end] = True
         return chosen
-
-    def _intervals(
-        self,
-        begins: Numbers,
-        ends: Numbers,
-        owners: Numbers,
-        parts: Iterable[tuple[int, int]],
-        more: Sequence[Interval],
-    ) -> tuple[Numbers, Numbers]:
-        chosen = self._chosen(owners, parts)
-        found = begins[chosen], ends[chosen]
-        if more:
-            found = (
-                np.concatenate((found[0], numbers([one[0] for one in more]))),
-                np.concatenate((found[1], numbers([one[1] for one in more]))),
-            )
-        return np.sort(found[0]), np.sort(found[1])
 
     def _add_part(self, times: _NodeTimes, windows: Windows) -> None:
         owed = overlap(times.owed, windows)
@@ -173,6 +146,24 @@ class Pick:
             self.gaps_cut.append(gap._replace(from_ns=begin_ns, to_ns=end_ns))
 
 
+class _Stretches:
+    """Stretches of time of all nodes, those of a node behind each other. `owners` has the node of each."""
+
+    def __init__(self, found: Sequence[Interval], owners: Sequence[int]) -> None:
+        self.owners = np.array(owners, np.int32)
+        begins, ends = numbers([one[0] for one in found]), numbers([one[1] for one in found])
+        self._by_begin, self._by_end = _order_of(begins), _order_of(ends)
+        self._begins, self._ends = begins[self._by_begin], ends[self._by_end]
+
+    def chosen(self, chosen: Flags, more: Sequence[Interval]) -> tuple[Numbers, Numbers]:
+        """Begins and ends of those that are chosen and of more, each in order."""
+        begins, ends = self._begins[chosen[self._by_begin]], self._ends[chosen[self._by_end]]
+        if not more:
+            return begins, ends
+        begins = np.concatenate((begins, numbers([one[0] for one in more])))
+        return np.sort(begins), np.sort(np.concatenate((ends, numbers([one[1] for one in more]))))
+
+
 class FleetTimes:
     """All nodes that owe. In the stretches `shared` something is missing on every node, so no node has them itself."""
 
@@ -188,37 +179,54 @@ class FleetTimes:
             its_own = tuple(outside(account.united, shared)) if shared else account.united
             gaps = sorted(account.missing, key=_begin_of)
             number, end_ns = len(self.of_node), max(map(end_of, gaps), default=0)
-            self.of_node[node] = _NodeTimes(number, account.owed, its_own, len(own), gaps, len(self.gaps), end_ns)
+            self.of_node[node] = _NodeTimes(
+                number,
+                account.owed[0][0],
+                account.owed[-1][1],
+                account.owed,
+                its_own,
+                len(own),
+                gaps,
+                len(self.gaps),
+                end_ns,
+            )
             for has, found in zip(owners, (account.owed, its_own, gaps), strict=True):
                 has.extend([number] * len(found))
             owed += account.owed
             own += its_own
             self.gaps += gaps
-        self.owed_of, self.own_of, self.gaps_of = (numbers(one) for one in owners)
-        self.owed_begins, self.owed_ends = numbers([one[0] for one in owed]), numbers([one[1] for one in owed])
-        self.own_begins, self.own_ends = numbers([one[0] for one in own]), numbers([one[1] for one in own])
-        self.last_owed = numbers([times.owed[-1][1] for times in self.of_node.values()])
-        self._gap_ends = numbers([end_of(gap) for gap in self.gaps])
-        self._lost = numbers([gap[4] or 0 for gap in self.gaps])
-        self._uncounted = np.array([is_uncounted(gap) for gap in self.gaps], bool)
+        self.owed, self.own = _Stretches(owed, owners[0]), _Stretches(own, owners[1])
+        self.gaps_of = np.array(owners[2], np.int32)
+        self._by_number = list(self.of_node.values())
+        self.last_owed = numbers([times.owed_to_ns for times in self._by_number])
+        gap_ends = numbers([end_of(gap) for gap in self.gaps])
+        self._by_end = _order_of(gap_ends)
+        self._gap_ends = gap_ends[self._by_end]
+        self._lost = numbers([gap[4] or 0 for gap in self.gaps])[self._by_end]
+        self._uncounted = np.array([is_uncounted(gap) for gap in self.gaps], bool)[self._by_end]
 
-    def owed_by(self, number: int) -> list[Interval]:
+    def owed_by(self, number: int) -> Sequence[Interval]:
         """What a node owed."""
-        places = np.nonzero(self.owed_of == number)[0]
-        return [Interval(int(self.owed_begins[place]), int(self.owed_ends[place])) for place in places]
+        return self._by_number[number].owed
 
     def pick(self, nodes: Iterable[tuple[NodeId, Windows | None]]) -> Pick:
         """Of these nodes what lies in their windows; None: all of it."""
         found = Pick(self)
-        for node, windows in nodes:
-            found.add(node, windows)
+        found.add(nodes)
         return found
 
     def counts(self, chosen: Flags, more: Sequence[MissingInterval]) -> GapCounts:
         """Of the gaps that are chosen, and of more."""
+        chosen = chosen[self._by_end]
         ends, lost = self._gap_ends[chosen], self._lost[chosen]
-        uncounted = [*ends[self._uncounted[chosen]].tolist(), *(end_of(one) for one in more if is_uncounted(one))]
+        uncounted = [*ends[self._uncounted[chosen]][-1:].tolist(), *(end_of(one) for one in more if is_uncounted(one))]
         if more:
             ends = np.concatenate((ends, numbers([end_of(one) for one in more])))
             lost = np.concatenate((lost, numbers([one.events_lost or 0 for one in more])))
+            order = np.argsort(ends)
+            ends, lost = ends[order], lost[order]
         return GapCounts(ends, lost, max(uncounted, default=0))
+
+
+def _order_of(found: Numbers) -> Places:
+    return np.argsort(found, kind="stable").astype(np.int32)

@@ -1,9 +1,7 @@
 """Stretches of time in which events may be missing, and the largest of them since any moment."""
 
-from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from itertools import takewhile
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -11,6 +9,8 @@ from agents.coverage.sums import Numbers, SuffixSums, numbers
 from schemas.coverage import LOSSES
 from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
+
+Places: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int32]]"
 
 MAX_GAPS: Final = 8
 """Gaps that an answer lists; a single one decides, so further ones are only counted."""
@@ -64,63 +64,75 @@ def is_uncounted(gap: MissingInterval) -> bool:
 
 
 class GapCounts:
-    """How many gaps there are since any moment, and how many events they lost."""
+    """How many gaps there are since moments, and how many events they lost."""
 
     __slots__ = ("_ends", "_lost_from", "_uncounted_until_ns")
 
     def __init__(self, ends: Numbers, lost: Numbers, uncounted_until_ns: int) -> None:
-        """The end of each gap and what it lost, and up to when there is a loss without a number."""
-        order = np.argsort(ends)
-        self._ends = ends[order]
-        self._lost_from = SuffixSums(lost[order]) if lost.any() else None
+        """The ends of the gaps, in order, and what each lost; up to when there is a loss without a number."""
+        self._ends = ends
+        self._lost_from = SuffixSums(lost) if lost.any() else None
         self._uncounted_until_ns = uncounted_until_ns
 
     @classmethod
     def of(cls, gaps: Collection[MissingInterval]) -> "GapCounts":
         """Of these gaps."""
         uncounted_ns = max([end_of(gap) for gap in gaps if is_uncounted(gap)], default=0)
-        lost = numbers([gap.events_lost or 0 for gap in gaps])
-        return cls(numbers([end_of(gap) for gap in gaps]), lost, uncounted_ns)
+        by_end = sorted(gaps, key=end_of)
+        lost = numbers([gap.events_lost or 0 for gap in by_end])
+        return cls(numbers([end_of(gap) for gap in by_end]), lost, uncounted_ns)
 
-    def count(self, since_ns: int) -> int:
-        """How many there are since the moment, those that began before it included."""
-        return len(self._ends) - self._behind(since_ns)
+    def count(self, moments: Numbers) -> list[int]:
+        """How many there are since each moment, those that began before it included."""
+        found: list[int] = (len(self._ends) - self._behind(moments)).tolist()
+        return found
 
-    def events_lost(self, since_ns: int) -> int | None:
+    def events_lost(self, moments: Numbers) -> list[int | None]:
         """Events that their counters say; None where a loss or an instant has no number."""
-        if self._uncounted_until_ns > since_ns:
-            return None
-        return self._lost_from.since(self._behind(since_ns)) if self._lost_from else 0
+        lost = self._lost_from.since(self._behind(moments)) if self._lost_from else [0] * len(moments)
+        until_ns = self._uncounted_until_ns
+        return [None if until_ns > at else one for one, at in zip(lost, moments.tolist(), strict=True)]
 
-    def _behind(self, since_ns: int) -> int:
-        return int(self._ends.searchsorted(since_ns, "right"))
+    def _behind(self, moments: Numbers) -> Numbers:
+        return self._ends.searchsorted(moments, "right")
 
 
 class GapsSince(NamedTuple):
-    """Gaps since a moment: the longest of those that began later, whether these are all, and those that went on.
+    """Gaps since a moment, as places in the list of all: the longest of those that began later, and those that went on.
 
-    The latter are cut at the moment, each beside the gap that it is a part of. The longest come first.
+    `are_all` is whether no others began later. Of those that went on, the one that lasts longest is first.
     """
 
-    longest: list[MissingInterval]
+    longest: Places
     are_all: bool
-    going_on: list[tuple[MissingInterval, MissingInterval]]
+    going_on: Places
 
 
 class GapRanking:
     """Gaps of all nodes, and the longest of them since any moment."""
 
     def __init__(self, gaps: Sequence[MissingInterval]) -> None:
-        self._by_size = sorted(gaps, key=by_size)
-        begins = [gap.from_ns for gap in self._by_size]
-        ranks = sorted(range(len(begins)), key=begins.__getitem__)
-        self._begins = [begins[rank] for rank in ranks]
-        self._ranks = ranks
-        self._best_from: list[list[int]] = [[]]
+        self._begins, self._ends = numbers([gap[0] for gap in gaps]), numbers([gap[1] for gap in gaps])
+        lengths = (self._ends - self._begins).view(np.uint64)  # one may be longer than 63 bits can say
+        others = (
+            numbers([-1 if gap[4] is None else gap[4] for gap in gaps]),
+            _order([gap[3] for gap in gaps]),
+            _order([gap[2] or () for gap in gaps]),
+            ~self._ends,
+        )
+        self.by_size = np.lexsort((*others, ~lengths)).astype(np.int32)
+        """Their places, in the order of `by_size`."""
+        self._last_end = _ranks(np.lexsort(others).astype(np.int32))
+        self._rank = _ranks(self.by_size)
+        by_begin = np.argsort(self._begins, kind="stable")
+        self._in_order = self._begins[by_begin]
+        self._by_begin = by_begin.astype(np.int32)
+        ranks = self._rank[by_begin]
+        self._best_from = [ranks[:0]]
         for end in range(len(ranks), 0, -_APART):
-            best = sorted([*ranks[max(0, end - _APART) : end], *self._best_from[-1]])
+            best = np.sort(np.concatenate((ranks[max(0, end - _APART) : end], self._best_from[-1])))
             self._best_from.append(best[:MAX_RANKED])
-        self._long = list(takewhile(lambda gap: gap.to_ns - gap.from_ns > _LONG_NS, self._by_size))
+        self._long = self.by_size[: int((lengths > _LONG_NS).sum())]
         self._since: dict[int, GapsSince] = {}
 
     def since(self, since_ns: int) -> GapsSince:
@@ -130,14 +142,31 @@ class GapRanking:
             found = self._since[since_ns] = self._found(since_ns)
         return found
 
+    def longest_of(self, places: Places, since_ns: int) -> Places:
+        """Of places in the order of `by_size`, those of the first few gaps that began since a moment."""
+        return places[self._begins[places] >= since_ns][:MAX_GAPS]
+
     def _found(self, since_ns: int) -> GapsSince:
-        at = bisect_left(self._begins, since_ns)
-        chunks = (len(self._ranks) - at) // _APART
-        best = [*self._ranks[at : len(self._ranks) - chunks * _APART], *self._best_from[chunks]]
-        longest = [self._by_size[rank] for rank in sorted(best)[:MAX_RANKED]]
-        first = bisect_left(self._begins, since_ns - _LONG_NS)
-        near = [self._by_size[rank] for rank in self._ranks[first:at]]
-        begun = [*self._long, *(gap for gap in near if gap.to_ns - gap.from_ns <= _LONG_NS)]
-        going_on = [(gap._replace(from_ns=since_ns), gap) for gap in begun if gap.from_ns < since_ns < gap.to_ns]
-        going_on.sort(key=lambda both: by_size(both[0]))
-        return GapsSince(longest, len(self._ranks) - at <= MAX_RANKED, going_on)
+        at = int(self._in_order.searchsorted(since_ns))
+        chunks, behind = divmod(len(self._in_order) - at, _APART)
+        ranks = np.concatenate((self._rank[self._by_begin[at : at + behind]], self._best_from[chunks]))
+        longest = self.by_size[np.sort(ranks)[:MAX_RANKED]]
+        near = self._by_begin[int(self._in_order.searchsorted(since_ns - _LONG_NS)) : at]
+        near = near[(self._ends[near] - self._begins[near]).view(np.uint64) <= _LONG_NS]
+        begun = np.concatenate((self._long, near))
+        begun = begun[(self._begins[begun] < since_ns) & (self._ends[begun] > since_ns)]
+        going_on = begun[np.argsort(self._last_end[begun])]
+        return GapsSince(longest, len(self._in_order) - at <= MAX_RANKED, going_on)
+
+
+def _order(found: Sequence[object]) -> Numbers:
+    """Where each stands in the order of all different ones."""
+    numbered = {one: number for number, one in enumerate(sorted(set(found)))}  # type: ignore[type-var]
+    return numbers([numbered[one] for one in found])
+
+
+def _ranks(order: Places) -> Places:
+    """For each place, where it stands in an order of them."""
+    ranks = np.empty(len(order), np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
+    return ranks

@@ -1,8 +1,8 @@
-"""Sums over many intervals since a moment, each in the time of a binary search: how long they are, how much they lost.
+"""Sums over many intervals since moments: how long they are, how much they lost.
 
 Intervals may overlap, as those of different nodes do; then each counts. They are given as their begins and their ends,
 which need not be in one order: no sum depends on which end belongs to which begin. Numbers have 64 bits, and sums are
-exact, however large.
+exact, however large. Many moments are looked up at once, each in the time of a binary search.
 """
 
 from bisect import bisect_right
@@ -16,9 +16,11 @@ from agents.coverage.interval import Interval
 
 Numbers: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 
-_APART: Final = 64
-_LOW_BITS: Final = 20
-"""Halves of numbers are summed apart: sums of sixty-four stay within 64 bits."""
+_LOW_BITS: Final = 32
+_LOW: Final = (1 << _LOW_BITS) - 1
+"""Halves of numbers are summed apart: sums of two billion stay within 64 bits."""
+
+_LAST_NS: Final = (1 << 63) - 1
 
 
 def numbers(found: Sequence[int]) -> Numbers:
@@ -27,7 +29,7 @@ def numbers(found: Sequence[int]) -> Numbers:
 
 
 class LengthSums:
-    """The total length of intervals behind any moment."""
+    """The total length of intervals behind moments."""
 
     __slots__ = ("_begins", "_begins_from", "_ends", "_ends_from")
 
@@ -38,12 +40,12 @@ class LengthSums:
         self._begins_from = SuffixSums(begins)
         self._ends_from = SuffixSums(ends)
 
-    def since(self, moment_ns: int) -> int:
-        """How long all of them are behind the moment, together."""
-        first_end = int(self._ends.searchsorted(moment_ns, "right"))
-        first_begin = int(self._begins.searchsorted(moment_ns))
-        over = (len(self._ends) - first_end) - (len(self._begins) - first_begin)
-        return self._ends_from.since(first_end) - self._begins_from.since(first_begin) - over * moment_ns
+    def since(self, moments: Numbers) -> list[int]:
+        """For each moment, how long all of them are behind it, together."""
+        first_ends, first_begins = self._ends.searchsorted(moments, "right"), self._begins.searchsorted(moments)
+        over = (first_begins - first_ends).tolist()
+        sums = zip(self._ends_from.since(first_ends), self._begins_from.since(first_begins), strict=True)
+        return [end - begin - more * at for (end, begin), more, at in zip(sums, over, moments.tolist(), strict=True)]
 
 
 def united(begins: Numbers, ends: Numbers) -> LengthSums:
@@ -56,42 +58,50 @@ def united(begins: Numbers, ends: Numbers) -> LengthSums:
 class SharedTime:
     """How long intervals are within stretches of time that are the same for all: their owners', united."""
 
-    __slots__ = ("_from_next", "_lengths", "_stretches")
+    __slots__ = ("_ends", "_from_next", "_lengths", "_stretches")
 
     def __init__(self, lengths: LengthSums, stretches: Sequence[Interval]) -> None:
         """`stretches` are in order and do not overlap."""
         self._lengths = lengths
-        self._stretches = [one for one in stretches if one.to_ns > one.from_ns]
-        within = [self._within(one.from_ns, one.to_ns) for one in self._stretches]
+        # an empty one behind the last, for moments that are behind all
+        self._stretches = [*(one for one in stretches if one.to_ns > one.from_ns), Interval(_LAST_NS, _LAST_NS)]
+        self._ends = [one.to_ns for one in self._stretches[:-1]]
+        within = self._within(self._stretches)
         self._from_next = [*accumulate(reversed(within), initial=0)][::-1]
 
-    def since(self, moment_ns: int) -> int:
+    def since(self, moments: Numbers) -> list[int]:
         """The same as `LengthSums.since`, within the stretches."""
-        at = bisect_right(self._stretches, moment_ns, key=lambda one: one.to_ns)
-        if at == len(self._stretches):
-            return 0
-        first = self._stretches[at]
-        return self._within(max(first.from_ns, moment_ns), first.to_ns) + self._from_next[at + 1]
+        if not self._ends:
+            return [0] * len(moments)
+        places = [bisect_right(self._ends, at) for at in moments.tolist()]
+        firsts = [
+            Interval(max(self._stretches[place].from_ns, at), self._stretches[place].to_ns)
+            for place, at in zip(places, moments.tolist(), strict=True)
+        ]
+        return [within + self._from_next[place + 1] for within, place in zip(self._within(firsts), places, strict=True)]
 
-    def _within(self, from_ns: int, to_ns: int) -> int:
-        return self._lengths.since(from_ns) - self._lengths.since(to_ns)
+    def _within(self, stretches: Sequence[Interval]) -> list[int]:
+        begins = self._lengths.since(numbers([one.from_ns for one in stretches]))
+        ends = self._lengths.since(numbers([one.to_ns for one in stretches]))
+        return [begin - end for begin, end in zip(begins, ends, strict=True)]
 
 
 class SuffixSums:
-    """Sums of numbers from any place on. Only each sixty-fourth is kept, because a sum takes more than a number."""
+    """Sums of numbers from any place on."""
 
-    __slots__ = ("_kept", "_numbers")
+    __slots__ = ("_high", "_low")
 
     def __init__(self, found: Numbers) -> None:
-        self._numbers = found
-        padded = np.concatenate((found, np.zeros(-len(found) % _APART, np.int64))).reshape(-1, _APART)
-        high = (padded >> _LOW_BITS).sum(axis=1).tolist()
-        low = (padded & ((1 << _LOW_BITS) - 1)).sum(axis=1).tolist()
-        chunks = [(one << _LOW_BITS) + other for one, other in zip(high, low, strict=True)]
-        self._kept: list[int] = [*accumulate(reversed(chunks), initial=0)][::-1]
+        self._high, self._low = _from_each(found >> _LOW_BITS), _from_each(found & _LOW)
 
-    def since(self, place: int) -> int:
-        """The sum of the numbers from this place on."""
-        chunk = -(-place // _APART)
-        first: list[int] = self._numbers[place : chunk * _APART].tolist()
-        return sum(first) + self._kept[chunk]
+    def since(self, places: Numbers) -> list[int]:
+        """For each place, the sum of the numbers from there on."""
+        halves = zip(self._high[places].tolist(), self._low[places].tolist(), strict=True)
+        return [(high << _LOW_BITS) + low for high, low in halves]
+
+
+def _from_each(found: Numbers) -> Numbers:
+    """The sum from each place on, and a 0 behind the last."""
+    sums = np.zeros(len(found) + 1, np.int64)
+    np.cumsum(found[::-1], out=sums[1:])
+    return sums[::-1]

@@ -176,6 +176,11 @@ class HookWindows:
         """Whether a call may make no event because one up to `MAX_BRIEF_S` before it did."""
         return needed is not None and any(several & self._brief for several in needed)
 
+    @property
+    def are_some_brief(self) -> bool:
+        """Whether that can be so of any function."""
+        return bool(self._brief)
+
     def nodes(self, needed: NeededHooks) -> Collection[NodeId]:
         """Nodes that may have had these hooks at some time; on all others they never were."""
         return min((self._nodes_of(several) for several in needed), key=len)

@@ -12,7 +12,7 @@ from agents.hot_symbols.watch.watched_code import WatchedCode
 from agents.probes.hook_windows import NO_HOOK_WINDOWS, HookWindows, NeededHooks, WantedEntries
 from agents.probes.policy_file import MAX_BRIEF_S
 from agents.probes.unhooked import OwedNodes, UnhookedNodes
-from schemas.units import NS_PER_SECOND
+from schemas.units import EARLIEST_NS, NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,14 @@ class FleetAnswers:
             if told_ns < until_ns:
                 self._told = account(told_ns)
         self._hooks = HookAnswers(known, self._told)
+        self._are_some_brief = known.windows.are_some_brief
+
+    def expect(self, watch: Watch, forgotten_ns: int | None) -> None:
+        """Say that `of_watch` will be called for this watch: for many of one file at once it costs less."""
+        for account in {id(one): one for one in (self._whole, self._told)}.values():
+            account.expect(watch.build_id, watch.since_ns, forgotten_ns=forgotten_ns)
+        if self._are_some_brief:
+            self._told.expect(watch.build_id, _before_brief(watch))
 
     def of_watch(
         self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces], forgotten_ns: int | None
@@ -49,10 +57,15 @@ class FleetAnswers:
         """For how long events are complete, and what is known of hooks meanwhile."""
         hooks = self._hooks.of_watch(watch, code, ran_at)
         if hooks.are_brief and hooks.are_loaded:
-            before_ns = watch.since_ns - MAX_BRIEF_S * NS_PER_SECOND
-            hooks = replace(hooks, may_hide=bool(self._told.since(before_ns, file=watch.build_id).gaps))
+            before = self._told.since(_before_brief(watch), file=watch.build_id)
+            hooks = replace(hooks, may_hide=bool(before.gaps))
         account = self._told if hooks.are_loaded else self._whole
         return account.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id), hooks
+
+
+def _before_brief(watch: Watch) -> int:
+    """An event since then may hide calls of the watched time."""
+    return max(EARLIEST_NS, watch.since_ns - MAX_BRIEF_S * NS_PER_SECOND)
 
 
 class HookAnswers:

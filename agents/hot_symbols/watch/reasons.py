@@ -2,10 +2,12 @@
 
 import enum
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from agents.probes.probe_table import AgentTold
 from agents.probes.unhooked import Unhooked
+from schemas.node import NodeId
 from schemas.probes import AgentAnswer
 from schemas.text_limits import cut_place, cut_text
 
@@ -14,6 +16,9 @@ MAX_REASONS: Final = 16
 
 MAX_NAMES: Final = 8
 """Of functions or files in one reason."""
+
+_REPEATED: Final = 4_096
+"""Reasons of some hundred bytes that are kept: most watches name the same few long gaps."""
 
 MAX_WORDS: Final = 2_000
 """Characters of one reason: eight names of usual length."""
@@ -59,11 +64,15 @@ class Reason(NamedTuple):
 
     def as_record(self) -> dict[str, Any]:
         """Fields of WatchReason in schemas/avro/watched_symbol.avsc."""
-        return {
-            "reason": self.kind.value,
-            "words": cut_text(self.words, MAX_WORDS),
-            "about": [cut_place(one) for one in self.about[:MAX_NAMES]],
-        }
+        kind, words, about = _within_limits(self)
+        return {"reason": kind, "words": words, "about": [*about]}
+
+
+@lru_cache(maxsize=_REPEATED)
+def _within_limits(reason: Reason) -> tuple[str, str, tuple[str, ...]]:
+    """What a record has of a reason."""
+    about = tuple(cut_place(one) for one in reason.about[:MAX_NAMES])
+    return reason.kind.value, cut_text(reason.words, MAX_WORDS), about
 
 
 def listed(names: Iterable[str]) -> str:
@@ -84,9 +93,11 @@ def several_codes(build_id: str, count: int) -> Reason:
     return Reason(ReasonKind.SEVERAL_CODES, words, (build_id,))
 
 
-def gap(node: str, cause: str) -> Reason:
-    """Events may be missing."""
-    return Reason(ReasonKind.GAP, f"events of {node or 'any node'} may be missing: {cause}", (node, cause))
+@lru_cache(maxsize=_REPEATED)
+def gap(node: NodeId | None, cause: str) -> Reason:
+    """Events may be missing, of this node or of any."""
+    name = "" if node is None else str(node)
+    return Reason(ReasonKind.GAP, f"events of {name or 'any node'} may be missing: {cause}", (name, cause))
 
 
 def missing(watched_ms: int, missing_ms: int) -> Reason:

@@ -172,7 +172,7 @@ class WatchBoard:
         self._read()
         watch, code = self._watches[watch_id], self._codes[watch_id]
         kept_since_ns = watch.added_ns if before is None else min(watch.added_ns, before["kept_since_ns"])
-        forgotten_ns = None if self._row_age_ns is None else kept_since_ns - self._row_age_ns
+        forgotten_ns = self._forgotten_ns(kept_since_ns)
         rows: list[WatchedRow] = []
         may_be = older = 0
         for row in self._rows.get(watch_id, {}).values():
@@ -191,10 +191,20 @@ class WatchBoard:
             older=older,
             unsure=self._unsure.hits_for(watch, code),
         )
-        if self._fleet is None:
-            self._fleet = FleetAnswers(self._account(now_ns), known_until(self._nodes, now_ns), self._hooks)
-        covered, hooks = self._fleet.of_watch(watch, code, self.files.ran_at, forgotten_ns)
+        fleet = self._fleet = self._fleet or self._fleet_answers(now_ns)
+        covered, hooks = fleet.of_watch(watch, code, self.files.ran_at, forgotten_ns)
         return _answer(watch, code, rows, found, covered=covered, hooks=hooks) | {"kept_since_ns": kept_since_ns}
+
+    def _forgotten_ns(self, kept_since_ns: int) -> int | None:
+        """Before when a row that answers a watch may have expired."""
+        return None if self._row_age_ns is None else kept_since_ns - self._row_age_ns
+
+    def _fleet_answers(self, now_ns: int) -> FleetAnswers:
+        """For all watches, which are all answered after a change in the fleet."""
+        fleet = FleetAnswers(self._account(now_ns), known_until(self._nodes, now_ns), self._hooks)
+        for watch in self._watches.values():
+            fleet.expect(watch, self._forgotten_ns(watch.added_ns))
+        return fleet
 
     def _account(self, now_ns: int) -> Callable[[int], FleetAccount]:
         """What makes the fleet's account up to a moment."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from agents.coverage.completeness import FleetAccount
 from agents.coverage.interval import Interval, join
-from agents.coverage.missing import GapRanking, MissingInterval, by_size
+from agents.coverage.missing import MAX_GAPS, UNVOUCHED, GapRanking, MissingInterval, by_size
 from agents.coverage.node_account import account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import Placements
@@ -75,6 +75,33 @@ def test_share_of_a_file_is_that_of_the_moments_in_which_a_node_may_have_had_it(
             )
 
 
+def test_gaps_of_a_file_are_the_longest_of_its_nodes_alone_or_together_with_other_questions() -> None:
+    """Random fleets whose nodes have the file all of the time or never, held to a sort of all that is missing."""
+    rng = Random(run_seed())
+    for _ in range(FLEETS):
+        nodes = {NodeId("c", f"n{number}"): _node(rng) for number in range(rng.randrange(1, 20))}
+        having = [node for node in nodes if rng.random() < 0.6]
+        always = (Interval(-1, END * MS),)
+        placements = Placements({"file": dict.fromkeys(having, always)}, dict.fromkeys(nodes, ()))
+        account, alone = (FleetAccount(nodes, END * MS, placements=placements) for _ in range(2))
+        beginnings = [rng.randrange(END) * MS for _ in range(3)]
+        for since_ns in beginnings:
+            account.expect("file", since_ns)
+        for since_ns in beginnings:
+            found = account.since(since_ns, file="file")
+            assert found == alone.since(since_ns, file="file")
+            if not found.until_ns:
+                continue
+            parts = {node: account_of(node, nodes[node], nodes[node].lives(), found.until_ns) for node in nodes}
+            first_ns = min((part.owed[0].from_ns for part in parts.values() if part.owed), default=found.until_ns)
+            gaps = [gap for node in having for gap in parts[node].missing if max(gap.to_ns, gap.from_ns + 1) > since_ns]
+            if since_ns < first_ns:
+                gaps.append(MissingInterval(since_ns, min(first_ns, found.until_ns), None, UNVOUCHED))
+            cut = sorted((gap._replace(from_ns=max(gap.from_ns, since_ns)) for gap in gaps), key=by_size)
+            assert found.placed.gaps == tuple(cut[:MAX_GAPS])
+            assert found.placed.gaps_more == len(cut) - len(found.placed.gaps)
+
+
 def test_longest_gaps_since_any_moment_are_those_of_a_sort() -> None:
     """Also of two gaps that only differ in whether somebody counted the loss."""
     rng = Random(run_seed())
@@ -89,13 +116,14 @@ def test_longest_gaps_since_any_moment_are_those_of_a_sort() -> None:
         going_on = [gap._replace(from_ns=since) for gap in gaps if gap.from_ns < since < gap.to_ns]
         found = ranking.since(since)
 
-        assert found.longest == later[: len(found.longest)]
+        assert [gaps[place] for place in found.longest] == later[: len(found.longest)]
         assert found.are_all == (len(found.longest) == len(later))
-        assert [part for part, _ in found.going_on] == sorted(going_on, key=by_size)
+        parts = [gaps[place]._replace(from_ns=since) for place in found.going_on]
+        assert parts == sorted(going_on, key=by_size)
 
 
 def test_sums_are_exact_beyond_64_bits() -> None:
     """Ten thousand nodes that are silent for three centuries."""
     begin, end = numbers([-(1 << 63)] * 10_000), numbers([(1 << 63) - 1] * 10_000)
 
-    assert LengthSums(begin, end).since(1 - (1 << 63)) == 10_000 * ((1 << 64) - 2)
+    assert LengthSums(begin, end).since(numbers([1 - (1 << 63)])) == [10_000 * ((1 << 64) - 2)]

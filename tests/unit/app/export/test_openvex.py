@@ -7,6 +7,7 @@ import pytest
 from agents.hot_symbols.watch import reasons
 from app.export.openvex import openvex_document, unnamed
 from app.export.vex_file import VexFile
+from schemas.node import NodeId
 from tests.support.export_readers import read_openvex
 from tests.support.vex_statements import DAY_NS, GAP, SINCE_NS, answer, hit, said, statement, subject
 
@@ -232,7 +233,7 @@ def test_a_share_that_the_author_accepts_is_said_exactly() -> None:
     """Node-time, events, where most of it is, and whose word it is which nodes there were."""
     missing = answer(
         answer="NotSeen",
-        reasons=said(reasons.gap("east/quay-7", "Overflow"), reasons.missing(60 * DAY_NS // 10**6 - 5, 5)),
+        reasons=said(reasons.gap(NodeId("east", "quay-7"), "Overflow"), reasons.missing(60 * DAY_NS // 10**6 - 5, 5)),
         gaps=[GAP],
         gaps_more=2,
         complete_ns=DAY_NS,

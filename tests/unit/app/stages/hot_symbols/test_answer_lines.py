@@ -57,7 +57,7 @@ def test_not_seen_says_what_is_missing() -> None:
         {"node": "", "cluster": "", "from_ns": START, "to_ns": START, "cause": "Unvouched", "events_lost": None},
         {"node": "n", "cluster": "east", "from_ns": START, "to_ns": START, "cause": "VouchedTwice", "events_lost": 7},
     ]
-    why = [reasons.UNNAMED_CODE, reasons.NOT_VOUCHED, reasons.gap("", "Unvouched")]
+    why = [reasons.UNNAMED_CODE, reasons.NOT_VOUCHED, reasons.gap(None, "Unvouched")]
     said = [reason.as_record() for reason in why]
     found = answer("NotSeen", complete_until_ns=0, gaps=gaps, gaps_more=2, reasons=said, reasons_more=1)
 

@@ -26,6 +26,7 @@ import fastavro
 from app.evidence import avro_container
 from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
+from app.evidence.record_rows import read_rows
 from app.evidence.span_files import StoredSpan, damaged, opened, read_lines
 from app.evidence.written_schema import text_then
 from app.files.replacing import PRIVATE, replace_file, set_mode, sync_folder
@@ -37,8 +38,8 @@ RECORDS_DOMAIN: Final = "callstream recorded records 1"
 _CHECKSUM_BYTES: Final = 8
 """CRC-32 in hexadecimal digits."""
 
-_READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
-"""What fastavro raises where bytes are not what they should be."""
+_READ_ERRORS: Final = (ValueError, IndexError)
+"""What reading rows raises where bytes are not what they should be."""
 
 _ARRAY: Final = fastavro.parse_schema({"type": "array", "items": records.parsed_schema(records.RECORDED_RECORD)})
 
@@ -289,7 +290,7 @@ class RecordFile:
                 yield taken
         except ContainerError as error:
             raise DamagedError(f"{where}: {error}") from None
-        except _READ_ERRORS:  # what fastavro says of them is about its own lists
+        except _READ_ERRORS:  # what they say is about the block's own bytes
             raise DamagedError(f"{where}: the bytes were changed: they hold no records") from None
         if watched.hash.hexdigest() != span.stored or count != span.records:
             raise DamagedError(f"{where}: the bytes were changed")
@@ -335,9 +336,5 @@ def _encode(taken: Sequence[Recorded]) -> bytes:
 
 
 def _decode(layout: Layout, count: int, payload: bytes) -> list[Recorded]:
-    source = io.BytesIO(b"".join((avro_wire.long(count), payload, avro_wire.END_OF_BLOCKS)))
-    rows: Any = fastavro.schemaless_reader(source, _ARRAY, _ARRAY)
-    if source.tell() != len(source.getbuffer()):
-        raise ValueError("a block has more bytes than its records")
     topic, partition = layout.topic, layout.partition
-    return [Recorded(topic, partition, row["offset"], row["timestamp_ms"], row["key"], row["value"]) for row in rows]
+    return [Recorded(topic, partition, *row) for row in read_rows(payload, count)]

@@ -14,7 +14,11 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 STEPS: Final = ROOT / "bench" / "compare_steps.py"
 EVENTS: Final = 3_000
 _SOURCES: Final = ("app", "agents", "schemas", "pyproject.toml", "setup.py", "README.md", "LICENSE", "AUTHORS")
-_GOLDEN: Final = ("tests/golden/test_golden.py", "tests/unit/agents/privacy/redaction")
+_GOLDEN: Final = (
+    "tests/golden/test_golden.py",
+    "tests/unit/agents/privacy/redaction",
+    "tests/unit/app/evidence/test_record_rows.py",
+)
 _DIGESTS: Final = "import json, sys; print(json.dumps(json.loads(sys.stdin.readline())['digests'], sort_keys=True))"
 
 
@@ -54,10 +58,9 @@ def test_compiled_modules_put_out_the_same_bytes_as_their_sources(tmp_path: Path
         pytest.skip("there is no C compiler")
     (tmp_path / "source").mkdir()
     compiled = _wheel(tmp_path)
-    where = _python(compiled, "-c", "import agents.canonicalize.stage as one; print(one.__file__)")
-    assert where.strip().endswith(".so")
-    where = _python(compiled, "-c", "import agents.privacy.redaction.engine as one; print(one.__file__)")
-    assert where.strip().endswith(".so")
+    for module in ("agents.canonicalize.stage", "agents.privacy.redaction.engine", "app.evidence.record_rows"):
+        where = _python(compiled, "-c", f"import {module} as one; print(one.__file__)")
+        assert where.strip().endswith(".so")
     _python(compiled, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_GOLDEN)
 
     _python(ROOT, STEPS, ROOT, tmp_path / "events", str(EVENTS))

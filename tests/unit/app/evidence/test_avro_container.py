@@ -55,6 +55,15 @@ def test_blocks_come_back_with_their_places(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
+def test_a_block_of_any_size_up_to_the_limit_comes_back(codec: Codec) -> None:
+    """Blocks are read that are larger than most, and larger than the room that is tried first."""
+    for size in (1, avro_container.BLOCK_BYTES, 2 * avro_container.BLOCK_BYTES + 1):
+        header, content = file_of(codec, [["x" * size]])
+        (found,) = read(header, codec, content)
+        assert len(found.payload) > size
+
+
+@pytest.mark.parametrize("codec", CODECS)
 def test_the_same_rows_give_the_same_bytes(codec: Codec) -> None:
     """There is nothing random in a file, not even its sync marker; another header has another marker."""
     assert file_of(codec, [["a"], ["b"]]) == file_of(codec, [["a"], ["b"]])

@@ -10,23 +10,26 @@ The pure steps of both must put out the same bytes. Where they differ, the table
 be one in work.
 
 `--indexes FILE...` compares what the symbol indexes of files take to build instead. Where valgrind is installed, that
-is counted in instructions, too, which do not depend on what else the machine does.
+is counted in instructions, too, which do not depend on what else the machine does. `--ingest` compares ingest without
+stages, at the rate and as fast as it goes, and `--replay EVENTS` replays of one archive.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from bench.builds import Build, build
-from bench.compare_pipeline import compare_pipelines
+from bench.compare_pipeline import Load, compare_pipelines
+from bench.compare_replay import compare_replays
 from bench.figures import Row, Table, record, text_of
 
 PROGRAM: Final = Path(__file__).resolve().with_name("compare_steps.py")
@@ -185,17 +188,28 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=20_000, help="events a second, through the whole pipeline")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each pipeline is measured")
     parser.add_argument("--indexes", type=Path, nargs="+", metavar="FILE", help="files to index, instead of the steps")
+    parser.add_argument("--ingest", action="store_true", help="ingest without stages, instead of the steps")
+    parser.add_argument("--replay", type=int, metavar="EVENTS", help="replays of so many events, instead of the steps")
     options = parser.parse_args()
     old, new = build(options.old), build(options.new)
+    load = Load(options.rate, options.seconds)
     if options.indexes:
-        files = [file.resolve() for file in options.indexes]
+        name, files = "compare_indexes", [file.resolve() for file in options.indexes]
         tables = [compare_indexes(old, new, files, rounds=options.rounds)]
         if shutil.which(_CACHEGRIND[0]):
             tables.append(compare_instructions(old, new, files))
+    elif options.ingest:
+        name = "compare_ingest"
+        tables = compare_pipelines(old, new, options.pipeline_rounds, replace(load, stages=()))
+        tables += compare_pipelines(old, new, options.pipeline_rounds, replace(load, stages=(), rate_per_s=0))
+    elif options.replay:
+        name, cores = "compare_replay", len(os.sched_getaffinity(0))
+        tables = [compare_replays(old, new, options.pipeline_rounds, events=options.replay, processes=cores)]
     else:
+        name = "compare"
         tables = [compare_steps(old, new, events=options.events, rounds=options.rounds)]
-        tables += compare_pipelines(old, new, options.pipeline_rounds, rate_per_s=options.rate, seconds=options.seconds)
-    record("compare_indexes" if options.indexes else "compare", tables)
+        tables += compare_pipelines(old, new, options.pipeline_rounds, load)
+    record(name, tables)
     print("\n".join(text_of(table) for table in tables))
 
 

@@ -60,10 +60,10 @@ class Ran:
     together_mbytes: float
 
 
-def run(environ: Mapping[str, str], *arguments: object) -> Ran:
-    """Run `callstream ARGUMENTS --json` to its end."""
+def run(environ: Mapping[str, str], *arguments: object, python: Path = Path(sys.executable)) -> Ran:
+    """Run `callstream ARGUMENTS --json` to its end, by the program that this Python and environment find."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "app", *map(str, arguments), "--json"]
+    command = [str(python), "-m", "app", *map(str, arguments), "--json"]
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
     largest = together = 0.0
     while process.poll() is None:

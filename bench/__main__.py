@@ -17,6 +17,7 @@ ALL: Final = (
     "faust_transport",
     "stages",
     "pipeline",
+    "latency",
     "hot_symbols",
     "hot_symbols_scale",
     "fleet",

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from agents.coverage.interval import Interval, join, overlap
 from agents.probes.policy_file import CallLimit, Hook, HookSection, TracingPolicy
-from agents.probes.probe_table import UNTOLD, AgentTold, ProbeTable, SeenAs
+from agents.probes.probe_table import NO_WINDOWS, UNTOLD, AgentTold, PackedWindows, ProbeTable, SeenAs, unpacked
 from schemas.node import NodeId
 from schemas.probes import SeenHookState
 
@@ -201,11 +201,16 @@ class HookWindows:
                 return ()
         return found or ()
 
+    def hooked_by_one(self, needed: NeededHooks) -> Mapping[NodeId, PackedWindows] | None:
+        """By node, when they were all there, where one thing that agents say of a policy is all that is needed."""
+        if len(needed) != 1 or len(next(iter(needed))) != 1:
+            return None
+        [[number]] = needed
+        return self._table.windows[number]
+
     def _any_of(self, node: NodeId, several: frozenset[int]) -> Sequence[Interval]:
-        if len(several) == 1:
-            [number] = several
-            return self._table.windows[number].get(node, ())
-        return join(one for number in several for one in self._table.windows[number].get(node, ()))
+        found = [unpacked(self._table.windows[number].get(node, NO_WINDOWS)) for number in several]
+        return found[0] if len(found) == 1 else join(one for windows in found for one in windows)
 
 
 NO_HOOK_WINDOWS: Final = HookWindows(ProbeTable(), HookFinder({}, {}))

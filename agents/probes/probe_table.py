@@ -5,15 +5,16 @@ Whoever may write the topic may name any number of windows, so only the first on
 missing, which is no claim that something never ran.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
 from agents.coverage.interval import Interval, join
 from schemas.node import NodeId
 from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks
 
 MAX_WINDOWS: Final = 1_000_000
-"""At some 250 bytes each: forty policies on 10,000 nodes, loaded again once in their time."""
+"""At some 70 bytes each: forty policies on 10,000 nodes, loaded again once in their time."""
 
 MAX_NODES: Final = 200_000
 """Whose agents tell when they were asked last: twice the nodes of which coverage is kept."""
@@ -23,6 +24,22 @@ MAX_SEEN: Final = 20_000
 there."""
 
 _LOADED: Final = frozenset({PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED})
+
+
+PackedWindows: TypeAlias = "array[int]"
+"""Begins and ends by turns, in order and without overlaps: an array has a fifth of the bytes that objects have."""
+
+NO_WINDOWS: Final[PackedWindows] = array("q")
+
+
+def packed(windows: Iterable[Interval]) -> PackedWindows:
+    """Windows that are in order and do not overlap."""
+    return array("q", [moment for one in windows for moment in one])
+
+
+def unpacked(windows: PackedWindows) -> list[Interval]:
+    """The same as intervals."""
+    return [Interval(windows[at], windows[at + 1]) for at in range(0, len(windows), 2)]
 
 
 class SeenAs(NamedTuple):
@@ -53,7 +70,7 @@ class ProbeTable:
     def __init__(self, max_windows: int = MAX_WINDOWS, max_nodes: int = MAX_NODES) -> None:
         self._max_windows, self._max_nodes = max_windows, max_nodes
         self._numbers: dict[SeenAs, int] = {}
-        self._windows: list[dict[NodeId, list[Interval]]] = []
+        self._windows: list[dict[NodeId, PackedWindows]] = []
         self._count = 0
         self._told: dict[NodeId, AgentTold] = {}
         self._nodes: dict[NodeId, NodeId] = {}
@@ -66,8 +83,8 @@ class ProbeTable:
         return list(self._numbers)
 
     @property
-    def windows(self) -> list[dict[NodeId, list[Interval]]]:
-        """When it was said, by its number and node: in order and without overlaps."""
+    def windows(self) -> list[dict[NodeId, PackedWindows]]:
+        """When it was said, by its number and node."""
         return self._windows
 
     @property
@@ -99,13 +116,12 @@ class ProbeTable:
                 return
             number = self._numbers[seen] = len(self._windows)
             self._windows.append({})
-        known = self._windows[number].get(node)
-        if known is not None and known[-1].from_ns == window.from_ns:  # nearly always: it has grown
-            if window.to_ns > known[-1].to_ns:
-                known[-1] = window
+        known = self._windows[number].get(node, NO_WINDOWS)
+        if known and known[-2] == window.from_ns:  # nearly always: it has grown
+            known[-1] = max(known[-1], window.to_ns)
             return
-        joined = join([*(known or ()), window])
-        more = len(joined) - len(known or ())
+        joined = packed(join([*unpacked(known), window]))
+        more = (len(joined) - len(known)) // 2
         if more > 0 and self._count + more > self._max_windows:
             self.left_out = True
             return

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval
 from agents.probes.hook_windows import HookWindows, NeededHooks
+from agents.probes.probe_table import PackedWindows, packed
 from schemas.node import NodeId
 
 
@@ -45,8 +46,10 @@ class UnhookedNodes:
         owed = self._owed = nodes.owed
         self._sometimes = [node for node in hooks.nodes(needed) if node in owed] if needed is not None else []
         self._own: dict[NodeId, int] = {}
+        by_one = hooks.hooked_by_one(needed) if needed is not None else None
         for node in self._sometimes:
-            end_ns = last_unhooked(owed[node], hooks.hooked(node, needed or frozenset()))
+            hooked = packed(hooks.hooked(node, needed or frozenset())) if by_one is None else by_one[node]
+            end_ns = last_unhooked(owed[node], hooked)
             if end_ns is not None:
                 self._own[node] = end_ns
         self._own_ends = sorted(self._own.values())
@@ -70,17 +73,16 @@ def _after(ends: Sequence[int], since_ns: int) -> int:
     return len(ends) - bisect_right(ends, since_ns)
 
 
-def last_unhooked(owed: Sequence[Interval], hooked: Sequence[Interval]) -> int | None:
+def last_unhooked(owed: Sequence[Interval], hooked: PackedWindows) -> int | None:
     """The end of the last time that was owed without a hook; None where there was none. Both are without overlaps."""
-    at = len(hooked) - 1
-    for stretch in reversed(owed):
-        end = stretch.to_ns
-        if stretch.from_ns >= end:
+    at = len(hooked) - 2
+    for from_ns, to_ns in reversed(owed):
+        if from_ns >= to_ns:
             continue
-        while at >= 0 and hooked[at].from_ns >= end:
-            at -= 1
-        if at < 0 or hooked[at].to_ns < end:
-            return end
-        if hooked[at].from_ns > stretch.from_ns:
-            return hooked[at].from_ns
+        while at >= 0 and hooked[at] >= to_ns:
+            at -= 2
+        if at < 0 or hooked[at + 1] < to_ns:
+            return to_ns
+        if hooked[at] > from_ns:
+            return hooked[at]
     return None

@@ -59,7 +59,7 @@ export async function show(root, parameters, context) {
         el("label", {}, "Public key (PEM)", el("input", { type: "file", on: { change: (event) => take(event.target.files) } })))),
     answer,
     el("h2", {}, "Find an event"),
-    el("p", {}, "By the event id of a call, among the newest calls. An older one is found by the command below, by whoever may read the raw topic or has the archive."),
+    el("p", {}, "By the event id of a call, among the newest calls. Whoever may read the raw topic or has the archive finds an older one with ", el("code", {}, "callstream replay --verify MANIFEST --event ID"), "."),
     el("form", { role: "search", "aria-label": "Event", on: { submit: look } }, el("label", {}, "Event id", input), el("button", { class: "first" }, "Find")), found);
   if (parameters.event) await look();
 }

@@ -45,9 +45,9 @@ function rows(found, wanted) {
 export function symbolTable(caption, found) {
   return table(caption, [
     { head: "Function", row: true, name: true, cell: (row) => el("a", { class: "name", href: `#/symbol?id=${encodeURIComponent(row.symbol_id)}` }, nameOf(row)) },
-    { head: "File", name: true, cell: (row) => [row.module, row.build_id ? el("div", { class: "soft small" }, row.build_id) : null] },
     { head: "Hits", number: true, cell: (row) => number(row.hits) },
     { head: "Sure", number: true, cell: (row) => share(row.confirmed_hits, row.hits) },
+    { head: "File", name: true, cell: (row) => [row.module, row.build_id ? el("div", { class: "soft small" }, row.build_id) : null] },
     { head: "Last seen", cell: (row) => when(row.last_seen) },
   ], found);
 }

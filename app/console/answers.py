@@ -1,6 +1,7 @@
 """What the page asks for: each address below `api/` with its answer, as a document."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -38,6 +39,9 @@ MOST_ROWS: Final = 200
 MOST_TEXT: Final = 4_096
 """Characters of one parameter: the longest symbol."""
 
+_GRAPH_SECONDS: Final = 10.0
+"""That a question for a flame graph waits for another one."""
+
 Asked = Mapping[str, str]
 """The parameters of a question."""
 
@@ -60,6 +64,7 @@ class ConsoleAnswers:
         self._lanes = NodeLanes()
         self._watch_answers: tuple[int, WatchAnswers | None] = -1, None
         self._shown_name = shown_name
+        self._graph_places = threading.Semaphore(1)  # each takes memory of its own
         self.try_out = try_out
         self.quick: Mapping[str, Callable[[Asked], Any]] = {
             "about": self._about,
@@ -180,7 +185,12 @@ class ConsoleAnswers:
             place=Query(namespace=asked.get("namespace"), image=asked.get("image")),
             symbol_id=asked.get("symbol", ""),
         )
-        return call_graph(self._settings, wanted, self._shown_name)
+        if not self._graph_places.acquire(timeout=_GRAPH_SECONDS):
+            raise QuestionError(HTTPStatus.TOO_MANY_REQUESTS, "others draw flame graphs now; try again in a moment")
+        try:
+            return call_graph(self._settings, wanted, self._shown_name)
+        finally:
+            self._graph_places.release()
 
     def _shown_id(self, symbol_id: str) -> str:
         try:

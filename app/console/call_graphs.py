@@ -15,6 +15,7 @@ from agents.hot_symbols.table.query import Query
 from agents.memo import Memo
 from app.console.recent_calls import MOST_RECORDS, MOST_SECONDS, CallReading
 from app.export.call_stacks import STACK_FIELDS, Stack, StackMeaning, binary_reader
+from app.export.call_tree import TreeBuilder
 from app.export.flame_graph.document import Fact, flame_graph_document
 from app.export.repeats import repeats
 from app.export.stack_frames import StackFrame
@@ -31,6 +32,10 @@ from schemas import topics
 
 MOST_SHOWN: Final = 20_000
 """Nodes of one tree in an answer, at some 15 bytes each beside the names."""
+
+MOST_NODES: Final = 60_000
+MOST_FRAMES: Final = 30_000
+"""Of one tree while it is made: 54 MB at most. What has no room is counted."""
 
 MOST_EVENTS: Final = 20
 """Sample calls beside the paths to a function."""
@@ -128,7 +133,12 @@ def _gathered(
     layouts = CallLayouts(settings, STACK_FIELDS)
     with TopicReader(settings) as reader, repeats(settings, reader.partitions(topic)) as repeating:
         gatherer = StackGatherer(
-            CallObserver(layouts, StackMeaning()), binary_reader(layouts), wanted_places(place), repeating, is_on_path
+            CallObserver(layouts, StackMeaning()),
+            binary_reader(layouts),
+            wanted_places(place),
+            repeating,
+            is_on_path=is_on_path,
+            builder=TreeBuilder(MOST_NODES, MOST_FRAMES, MOST_NODES),
         )
         ranges = resolve(reader, topic, RangeChoice(window.start, window.end, None, by_event_time=False))
         kept = newest(ranges, MOST_RECORDS)

@@ -55,10 +55,15 @@ class StackGatherer:
         binary_of: BinaryOf,
         wanted: IsWanted,
         repeats: Repeats,
+        *,
         is_on_path: IsOnPath | None = None,
+        builder: TreeBuilder | None = None,
     ) -> None:
-        """`observe` reads calls with a `StackMeaning`. Without `is_on_path`, all stacks are wanted."""
-        self.builder = TreeBuilder()
+        """`observe` reads calls with a `StackMeaning`. Without `is_on_path`, all stacks are wanted.
+
+        Without a `builder`, the tree may be as large as an export may be.
+        """
+        self.builder = builder or TreeBuilder()
         self.books = ExportBooks()
         self._observe = observe
         self._binary_of = binary_of

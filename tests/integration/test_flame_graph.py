@@ -9,7 +9,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from app.export.call_tree import CallPlace, CallTree, TreeBuilder
 from app.export.flame_graph.page import flame_graph_pieces
@@ -30,22 +30,34 @@ _MORE: Final = (
 )
 
 
+@pytest.fixture(name="started", scope="module")
+def _started() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
 @contextmanager
-def opened(folder: Path, *, dark: bool = False, width: int = 1280) -> Iterator[tuple[Page, Seen]]:
+def opened(started: Browser, folder: Path, *, dark: bool = False, width: int = 1280) -> Iterator[tuple[Page, Seen]]:
     """The page of a tree with a function that is a probe's target in one stack and a frame in another."""
     assert any(frame.resolution == PROBE for _, frames, _ in STACKS for frame in frames)
-    with shown(folder, tree_of((*STACKS, *_MORE)), dark=dark, width=width) as (page, seen):
+    with shown(started, folder, tree_of((*STACKS, *_MORE)), dark=dark, width=width) as (page, seen):
         yield page, seen
 
 
 @contextmanager
 def shown(
-    folder: Path, tree: CallTree, base: CallTree | None = None, *, dark: bool = False, width: int = 1280
+    started: Browser,
+    folder: Path,
+    tree: CallTree,
+    base: CallTree | None = None,
+    *,
+    dark: bool = False,
+    width: int = 1280,
 ) -> Iterator[tuple[Page, Seen]]:
     """The page of a tree; nothing may go wrong on it."""
     file = folder / "calls.html"
     file.write_text("".join(flame_graph_pieces(tree, demangle, "Calls", [("18 calls", False)], base=base)))
-    with browser() as started, page_in(started, dark=dark, width=width) as (page, seen):
+    with page_in(started, dark=dark, width=width) as (page, seen):
         page.goto(file.as_uri())
         page.wait_for_selector("#graph[data-ready=yes]")
         yield page, seen
@@ -54,9 +66,11 @@ def shown(
 
 
 @pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 360)])
-def test_a_narrow_find_is_marked_and_fills_the_picture_when_zoomed_to(tmp_path: Path, dark: bool, width: int) -> None:
+def test_a_narrow_find_is_marked_and_fills_the_picture_when_zoomed_to(
+    started: Browser, tmp_path: Path, dark: bool, width: int
+) -> None:
     """One event of 60,000 is seen, in a page that no reader is kept out of and that does not overflow."""
-    with opened(tmp_path, dark=dark, width=width) as (page, _):
+    with opened(started, tmp_path, dark=dark, width=width) as (page, _):
         page.get_by_role("searchbox", name="Search").fill("rare_one")
         assert page.locator("#flame-found").text_content() == "1 frame, in 1 event (0.002 %)"
         assert page.locator("#flame-graph").get_attribute("data-marks") == "1"
@@ -69,9 +83,9 @@ def test_a_narrow_find_is_marked_and_fills_the_picture_when_zoomed_to(tmp_path: 
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_one_function_is_one_row_and_shows_who_reaches_it(tmp_path: Path) -> None:
+def test_one_function_is_one_row_and_shows_who_reaches_it(started: Browser, tmp_path: Path) -> None:
     """Events of a probe and of a stack are one sum; its callers go up by keyboard; a link brings all of it back."""
-    with opened(tmp_path) as (page, _):
+    with opened(started, tmp_path) as (page, _):
         rows = page.get_by_role("row").filter(has_text="SSL_read")
         assert rows.locator("td").all_text_contents()[1:4] == ["16", "16", "sure"]
         page.get_by_role("button", name="Callers and callees of SSL_read").click()
@@ -94,9 +108,9 @@ def test_one_function_is_one_row_and_shows_who_reaches_it(tmp_path: Path) -> Non
         assert page.get_by_label("Show").input_value() == "calls"
 
 
-def test_a_picture_is_saved_with_the_names_as_text(tmp_path: Path) -> None:
+def test_a_picture_is_saved_with_the_names_as_text(started: Browser, tmp_path: Path) -> None:
     """SVG and PNG of what is shown; a name that looks like markup is a name; mangled names on demand."""
-    with opened(tmp_path) as (page, _):
+    with opened(started, tmp_path) as (page, _):
         page.get_by_role("searchbox", name="Search").fill("shop")
         page.get_by_role("button", name="Zoom to finds").click()
         page.get_by_role("searchbox", name="Search").fill("rare.so")
@@ -119,11 +133,11 @@ def test_a_picture_is_saved_with_the_names_as_text(tmp_path: Path) -> None:
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_two_windows_differ_by_share_whichever_gives_the_widths(tmp_path: Path) -> None:
+def test_two_windows_differ_by_share_whichever_gives_the_widths(started: Browser, tmp_path: Path) -> None:
     """What came and what went are both in the table with their sign; what went is in the picture of the base window."""
     gone = StackFrame("/lib/old.so", "only_before", resolution="Exact")
     base = tree_of((*STACKS[1:], ("/usr/bin/shop", (gone, MAIN), 12)))
-    with shown(tmp_path, tree_of(), base, dark=True, width=360) as (page, _):
+    with shown(started, tmp_path, tree_of(), base, dark=True, width=360) as (page, _):
         for _ in range(2):
             went, came = (page.get_by_role("row").filter(has_text=name) for name in ("only_before", "tcp_connect"))
             assert "−48.00 points" in (went.text_content() or "")
@@ -138,7 +152,7 @@ def test_two_windows_differ_by_share_whichever_gives_the_widths(tmp_path: Path) 
         assert barriers(page) == []
 
 
-def test_stacks_are_grouped_by_where_they_ran(tmp_path: Path) -> None:
+def test_stacks_are_grouped_by_where_they_ran(started: Browser, tmp_path: Path) -> None:
     """By namespace, pod or image, also turned round; what does not say where has a group of its own."""
     builder = TreeBuilder()
     for place, events in (
@@ -148,7 +162,7 @@ def test_stacks_are_grouped_by_where_they_ran(tmp_path: Path) -> None:
         (CallPlace(), 2),
     ):
         builder.add("/usr/bin/shop", (MAIN,), events, place)
-    with shown(tmp_path, builder.tree()) as (page, _):
+    with shown(started, tmp_path, builder.tree()) as (page, _):
         groups = {
             "namespace": {"shop": 7, "cart": 5, "(no namespace)": 2},
             "pod": {"cart-1": 5, "web-2": 4, "web-1": 3, "(no pod)": 2},
@@ -177,7 +191,7 @@ def test_stacks_are_grouped_by_where_they_ran(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_name_is_readable_on_its_colour(tmp_path: Path, dark: bool) -> None:
+def test_every_name_is_readable_on_its_colour(started: Browser, tmp_path: Path, dark: bool) -> None:
     """At least 4.5 to 1, whatever the kind of frame, its shade, its change, and whether it was found."""
     several = [
         (f"/bin/{number}", (StackFrame(f"/lib/{number}.so", f"f{number}", resolution=kind, is_kernel_space=kernel),), 9)
@@ -185,11 +199,14 @@ def test_every_name_is_readable_on_its_colour(tmp_path: Path, dark: bool) -> Non
         for kind, kernel in (("Exact", False), ("Kernel", True), ("HintOnly", False), ("NoSymbolTable", False))
     ]
     less = [(binary, frames, 400 if number == 7 else number) for number, (binary, frames, _) in enumerate(several)]
-    with shown(tmp_path, tree_of([*STACKS, *several]), tree_of([*STACKS, *less]), dark=dark, width=2_400) as (page, _):
+    with shown(started, tmp_path, tree_of([*STACKS, *several]), tree_of([*STACKS, *less]), dark=dark, width=2_400) as (
+        page,
+        _,
+    ):
         changes = painted(page, tmp_path)
         page.get_by_role("searchbox", name="Search").fill("lib/1")
         found = painted(page, tmp_path)
-    with shown(tmp_path, tree_of([*STACKS, *several]), dark=dark, width=2_400) as (page, _):
+    with shown(started, tmp_path, tree_of([*STACKS, *several]), dark=dark, width=2_400) as (page, _):
         kinds = painted(page, tmp_path)
         page.get_by_label("Group by").select_option("pod")
         grouped = painted(page, tmp_path)

@@ -19,7 +19,7 @@ from app.export.call_tree import TreeBuilder
 from app.export.flame_graph.document import Fact, flame_graph_document
 from app.export.repeats import repeats
 from app.export.stack_frames import StackFrame
-from app.export.window import CallWindow, ExportBooks
+from app.export.window import CallWindow
 from app.export.window_stacks import IsOnPath, StackGatherer
 from app.export.window_stacks import wanted as wanted_places
 from app.kafka.positions import Position, RangeChoice, resolve
@@ -99,7 +99,9 @@ def call_graph(settings: Settings, wanted: GraphWanted, shown_name: Callable[[st
         again = Samples().path_to(wanted.symbol_id) if wanted.symbol_id else None
         found.append(_gathered(settings, wanted.base, wanted.place, again))
     trees = [one.builder.tree() for one, _ in found]
-    facts = [fact for one, _ in found for fact in _facts(one)]
+    facts = [
+        fact for (one, _), where in zip(found, ("", "compared with: "), strict=False) for fact in _facts(one, where)
+    ]
     return {
         "graph": flame_graph_document(trees, shown_name, facts, MOST_SHOWN, id_of=id_of_frame),
         "calls": gatherer.books.calls,
@@ -176,19 +178,19 @@ def _in_time(
             return
 
 
-def _facts(gatherer: StackGatherer) -> Iterator[Fact]:
-    """What is missing in the picture."""
+def _facts(gatherer: StackGatherer, where: str) -> Iterator[Fact]:
+    """What is missing in the picture, or in what it is compared with, as `where` says."""
     if gatherer.builder.cut_events:
-        yield f"{gatherer.builder.cut_events:,} calls whose stack is cut short: more different stacks than fit", True
-    yield from _refused(gatherer.books)
-
-
-def _refused(books: ExportBooks) -> Iterator[Fact]:
+        yield (
+            f"{where}{gatherer.builder.cut_events:,} calls whose stack is cut short: more different stacks than fit",
+            True,
+        )
+    books = gatherer.books
     for reason, number in sorted(books.unreadable.items()):
         first = books.first_unreadable[reason]
-        yield f"{number:,} records are not calls ({reason}); the first is {first}", True
+        yield f"{where}{number:,} records are not calls ({reason}); the first is {first}", True
     if books.without_stack:
-        yield f"{books.without_stack:,} calls without a stack or a probe's target are not in the picture", False
+        yield f"{where}{books.without_stack:,} calls without a stack or a probe's target are not in the picture", False
 
 
 def _sample_events(settings: Settings, records: Sequence[Recorded]) -> Iterator[dict[str, Any]]:

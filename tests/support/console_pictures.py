@@ -46,10 +46,10 @@ def main() -> None:
 
 def _addresses(console: Console) -> Iterator[tuple[str, str]]:
     """Views by the names of their pictures, with their addresses."""
-    node = console.ask("api/nodes?from=24h")["lanes"][0]["node"]
+    lane = console.ask("api/nodes?from=24h")["lanes"][0]
     symbol = console.ask("api/symbols?text=do_syscall_64")["rows"][0]["symbol_id"]
     yield from ((view, view) for view in VIEWS if view not in {"coverage", "flames"})
-    yield "coverage", f"coverage?node={quote(node)}&from=24h"
+    yield "coverage", f"coverage?node={quote(lane['node'])}&cluster={quote(lane['cluster'])}&from=24h"
     yield "flames", "flames?from=1d&group=namespace"
     yield "flames-compared", "flames?from=1d&base_from=1d&find=syscall"
     yield "symbol", f"symbol?id={quote(symbol, '')}&view=both"

@@ -53,19 +53,19 @@ export function lines(root, moments, processes, before) {
   return chart;
 }
 
-// Hits by hour: `hours` are {hour, hits} with the hour since the Unix epoch.
+// Hits by hour: `hours` are {hour, hits} with the hour since the Unix epoch. Two days at most, six hours at least.
 export function bars(root, hours) {
   const first = hours[0].hour;
   const last = hours.at(-1).hour;
   const at = new Map(hours.map((one) => [one.hour, one.hits]));
   const times = [];
   const values = [];
-  for (let hour = Math.max(first, last - 47); hour <= last; hour++) {
+  for (let hour = Math.min(Math.max(first, last - 47), last - 5); hour <= last; hour++) {
     times.push(hour * 3600);
     values.push(at.get(hour) || 0);
   }
   name(root, `Hits by hour, ${number(values.reduce((sum, one) => sum + one, 0))} in ${times.length} hours`);
   const { accent } = colours();
-  const chart = new uPlot({ width: Math.max(200, root.clientWidth), height: 180, legend: { show: false }, cursor: { drag: { x: false, y: false } }, scales: { x: { range: (_chart, low, high) => [low - 1800, high + 1800] }, y: { range: (_chart, _low, high) => [0, Math.max(1, high || 1)] } }, axes: axes(), series: [{}, { stroke: accent, fill: accent, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } }], tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }, [times, values], root);
+  const chart = new uPlot({ width: Math.max(200, root.clientWidth), height: 180, legend: { show: false }, cursor: { drag: { x: false, y: false } }, scales: { x: { range: () => [times[0] - 1800, times.at(-1) + 1800] }, y: { range: (_chart, _low, high) => [0, Math.max(1, high || 1)] } }, axes: axes(), series: [{}, { stroke: accent, fill: accent, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } }], tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }, [times, values], root);
   fit(root, chart, 180);
 }

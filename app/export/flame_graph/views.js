@@ -132,7 +132,7 @@ const note = () => {
 };
 const open = () => {
   const said = context.place.read();
-  const about = said.view ? -1 : frames.findIndex((frame) => frame[SYMBOL] && frame[SYMBOL] === context.about);
+  const about = said.of || (said.view && said.view !== "both") ? -1 : frames.findIndex((frame) => frame[SYMBOL] && frame[SYMBOL] === context.about);
   const of = said.of ? wordOf.indexOf(said.of) : about;
   isOpening = true;
   isOnly = false;

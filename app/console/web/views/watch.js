@@ -1,7 +1,7 @@
 // One watch: its answer, why it is so, what would make it firm, and what it rests on.
 
 import { ask } from "../api.js";
-import { command, el, facts, fill, note, number, save, seconds, share, table, verdict, when, word } from "../dom.js";
+import { command, count, el, facts, fill, note, number, save, seconds, share, table, verdict, when, word } from "../dom.js";
 
 export const title = "Watch";
 
@@ -34,14 +34,14 @@ export async function show(root, { id }, { signal }) {
       { head: "Reason", row: true, cell: (one) => one.words },
       { head: "What to do", cell: (one) => one.remedy },
     ], found.reasons) : el("p", {}, "No reason is given."),
-    answer.reasons_more ? el("p", { class: "soft" }, `and ${number(answer.reasons_more)} reasons more`) : null,
+    answer.reasons_more ? el("p", { class: "soft" }, `and ${count(answer.reasons_more, "reason", "reasons")} more`) : null,
     answer.gaps.length ? [table("Longest gaps", [
       { head: "Node", row: true, cell: (gap) => (gap.cluster ? `${gap.cluster}/` : "") + (gap.node || "any node") },
       { head: "Cause", cell: (gap) => gap.cause },
       { head: "From", cell: (gap) => when(gap.from) },
       { head: "To", cell: (gap) => when(gap.to) },
       { head: "Events lost", number: true, cell: (gap) => (gap.events_lost === null ? "not counted" : number(gap.events_lost)) },
-    ], answer.gaps), answer.gaps_more ? el("p", { class: "soft" }, `and ${number(answer.gaps_more)} gaps more`) : null] : null,
+    ], answer.gaps), answer.gaps_more ? el("p", { class: "soft" }, `and ${count(answer.gaps_more, "gap", "gaps")} more`) : null] : null,
     answer.symbols.length ? table("Symbols that count as this function", [
       { head: "Symbol", row: true, name: true, cell: (one) => el("a", { class: "name", href: `#/symbol?id=${encodeURIComponent(one.symbol_id)}` }, one.symbol_id) },
       { head: "Hits", number: true, cell: (one) => number(one.hits) },

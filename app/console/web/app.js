@@ -1,7 +1,7 @@
 // Which view is shown: #/NAME?PARAMETERS. Such an address can be shared; a token in it is taken out at once.
 
 import { ask, Refused, useToken } from "./api.js";
-import { add, el, fill, note } from "./dom.js";
+import { add, el, fill, note, number } from "./dom.js";
 
 const VIEWS = [
   ["pipeline", "Pipeline"],
@@ -112,7 +112,7 @@ async function watchState() {
   clearTimeout(timer);
   try {
     const about = await ask("about");
-    const said = about.trouble ? `Topics cannot be read now: ${about.trouble}` : about.is_read ? "" : `Topics are still being read: ${about.symbols.toLocaleString("en")} symbols so far.`;
+    const said = about.trouble ? `Topics cannot be read now: ${about.trouble}` : about.is_read ? "" : `Topics are still being read: ${number(about.symbols)} symbols so far.`;
     if (state.textContent !== said) fill(state, said);
     state.hidden = !said;
   } catch (error) {

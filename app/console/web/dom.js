@@ -41,11 +41,15 @@ export function fill(made, ...children) {
   return add(made, children);
 }
 
-const whole = new Intl.NumberFormat("en");
+// Numbers and times are written here, because a browser takes longer to load its own formats than to show a view.
+function grouped(whole) {
+  return `${whole < 0 ? "−" : ""}${String(Math.abs(whole)).replace(/\B(?=(\d{3})+$)/g, ",")}`;
+}
 
 export function number(value) {
   if (value === null || value === undefined) return "–";
-  return whole.format(Math.abs(value) < 10 && !Number.isInteger(value) ? Math.round(value * 10) / 10 : Math.round(value));
+  const tenths = Math.round(value * 10) / 10;
+  return Math.abs(value) < 10 && !Number.isInteger(tenths) ? String(tenths) : grouped(Math.round(value));
 }
 
 export function count(value, one, many) {
@@ -63,15 +67,17 @@ export function seconds(value) {
   return value < 172800 ? `${number(value / 3600)} h` : `${number(value / 86400)} days`;
 }
 
-const clock = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" }); // making one takes as long as a row of a table
+function clock(moment) {
+  return `${moment.toISOString().slice(0, 10)} ${moment.toISOString().slice(11, 19)}`;
+}
 
 // A time in UTC, with the time of this place beside it. Takes milliseconds, or text as the server writes it.
 export function when(value, isInline) {
   const moment = typeof value === "number" ? new Date(value) : new Date(Date.parse(value));
   if (value === null || value === undefined || Number.isNaN(moment.getTime())) return value === null || value === undefined ? "never" : visible(value);
-  const utc = moment.toISOString();
-  const local = moment.getTimezoneOffset() ? `${clock.format(moment)} here` : null;
-  return el("time", { datetime: utc, class: isInline ? "inline" : null }, `${utc.slice(0, 10)} ${utc.slice(11, 19)} UTC`, local && el("span", { class: "local" }, local));
+  const here = new Date(moment.getTime() - moment.getTimezoneOffset() * 60000);
+  const local = moment.getTimezoneOffset() && !Number.isNaN(here.getTime()) ? `${clock(here)} here` : null;
+  return el("time", { datetime: moment.toISOString(), class: isInline ? "inline" : null }, `${clock(moment)} UTC`, local && el("span", { class: "local" }, local));
 }
 
 // A table. `columns` are {head, cell, number, name, row}: `row` marks the cell that names the row.

@@ -5,7 +5,7 @@ missing of a time for which the node did not owe: it was off, or not there.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final
@@ -33,12 +33,20 @@ class NodeAccount:
     united: tuple[Interval, ...]
 
 
-def account_of(node: NodeId, known: NodeCoverage, found: Iterable[Life], until_ns: int) -> NodeAccount:
+def misses_nothing(known: NodeCoverage, found: Sequence[Life], until_ns: int) -> bool:
+    """Whether it is plain that a node with these lives misses nothing up to `until_ns`: so do nearly all of a fleet."""
+    if known.gaps or known.twice or known.told.farewells or not len(known.vouched) == len(found) == 1:
+        return False
+    (vouched,), (life,) = known.vouched, found
+    return vouched.from_ns <= life.from_ns < until_ns and vouched.to_ns >= min(life.to_ns, until_ns)
+
+
+def account_of(node: NodeId, known: NodeCoverage, found: Sequence[Life], until_ns: int) -> NodeAccount:
     """The account of a node with these lives up to `until_ns`."""
+    if misses_nothing(known, found, until_ns):
+        return NodeAccount((Interval(found[0].from_ns, min(found[0].to_ns, until_ns)),), (), ())
     owed = [Interval(life.from_ns, min(life.to_ns, until_ns)) for life in found if life.from_ns < until_ns]
     owed = join([*owed, *_unread(known, owed[0].from_ns if owed else until_ns)])
-    if not known.gaps and not known.twice and not known.told.farewells and _covers(known.vouched, owed):
-        return NodeAccount(tuple(owed), (), ())  # nearly all nodes of a fleet
     missing = [one for life in owed for one in _missing_of(node, known, life)]
     united = join([Interval(one[0], one[1]) for one in missing if one[1] > one[0]])
     return NodeAccount(tuple(owed), tuple(missing), tuple(united))
@@ -49,12 +57,6 @@ def _unread(known: NodeCoverage, before_ns: int) -> Iterator[Interval]:
     for gap in known.gaps:
         if gap.cause == GapCause.UNKNOWN.value and gap.from_ns < min(gap.to_ns, before_ns):
             yield Interval(gap.from_ns, min(gap.to_ns, before_ns))
-
-
-def _covers(vouched: Sequence[Interval], owed: Sequence[Interval]) -> bool:
-    if not len(vouched) == len(owed) == 1:
-        return False
-    return vouched[0].from_ns <= owed[0].from_ns and vouched[0].to_ns >= owed[0].to_ns
 
 
 def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> Iterator[MissingInterval]:

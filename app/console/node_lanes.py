@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from agents.coverage.completeness import known_until
 from agents.coverage.interval import Interval, Stretch, cut, touches
 from agents.coverage.lives import FOREVER_NS, Life
-from agents.coverage.node_account import account_of
+from agents.coverage.node_account import account_of, misses_nothing
 from agents.coverage.node_coverage import NodeCoverage
 from app.nodes.node_table import node_rows
 from schemas.node import NodeId
@@ -108,7 +108,11 @@ def _missing(
 ) -> Iterator[_NodeMissing]:
     for node, known in nodes.items():
         lives = lives_of[node]
-        if lives and lives[-1].to_ns > window.from_ns:
+        if not lives or lives[-1].to_ns <= window.from_ns:
+            continue
+        if misses_nothing(known, lives, until_ns):
+            yield _NodeMissing(node, 0)
+        else:
             account = account_of(node, known, lives, until_ns)
             parts = (cut(one, window) for one in account.united if touches(one, window))
             yield _NodeMissing(node, sum(part.to_ns - part.from_ns for part in parts))

@@ -29,6 +29,7 @@ from app.kafka.topic_reader import TopicReader
 from app.nodes.node_windows import read_node_window, window_document, window_lines
 from app.operators.program_version import program_version
 from app.privacy.workloads import secrets_by_workload
+from app.processes.garbage import collect_seldom
 from app.settings import Settings
 from schemas import topics
 from schemas.node import NodeId
@@ -94,6 +95,7 @@ class ConsoleAnswers:
         self._followed.symbols.order()
         self._nodes({"from": "24h"})
         self._answers()
+        collect_seldom()  # a look for cycles among all rows would hold a search up
 
     def _about(self, _asked: Asked) -> dict[str, Any]:
         followed = self._followed

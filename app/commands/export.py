@@ -3,23 +3,26 @@
 import re
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
 from agents.hot_symbols.table.query import Query
-from app.commands.options import EXISTING_FILE, FILE, POSITION_HELP, position_option
+from app.commands.options import EXISTING_FILE, FILE, FOLDER, POSITION_HELP, position_option
 from app.evidence.keys import load_private_key
+from app.export.fact_files import FactFiles
 from app.export.run import Export, ExportOutcome, StackFormat
-from app.export.symbol_map import SymbolMap, read_symbol_map
+from app.export.runtime_facts import FactOrder
+from app.export.symbol_map import read_symbol_map
 from app.export.vex_file import read_vex_file
 from app.export.window import open_window
 from app.kafka.positions import First, Last, Position
 from app.operators.errors import OperatorError
 from app.operators.printing import echo, print_answer
 from app.progress import Progress
-from app.settings import load
+from app.settings import Settings, load
 from app.symbols.display import SymbolDisplay
 
 NOTHING: Final = 1
@@ -30,13 +33,45 @@ OPENVEX: Final = "openvex"
 FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 
 
+RUNTIMES: Final = ("containerd", "docker", "cri-o", "podman")
+"""Container runtimes in the words of the consumer of facts."""
+
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _digest(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     if text is not None and _DIGEST.fullmatch(text) is None:
-        raise click.BadParameter(f"{text!r} is no digest of an image; write sha256: and 64 hexadecimal digits")
+        raise click.BadParameter(f"{text!r} is no digest; write sha256: and 64 hexadecimal digits")
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class _FactsAsked:
+    """Options that are of runtime facts."""
+
+    map_path: Path | None
+    runtime: str | None
+    subject: str | None
+    by_image: Path | None
+
+    def check(self, form: str, *, is_window: bool, has_place: bool) -> None:
+        """Raises BadParameter for options that do not go together."""
+        if (self.map_path is not None or self.runtime is not None) and form != FACTS:
+            raise click.BadParameter("--symbol-map and --container-runtime are for --format runtime-facts")
+        if (self.subject is not None or self.by_image is not None) and (form != FACTS or not is_window):
+            raise click.BadParameter("--subject and --by-image are for runtime-facts with --from or --to")
+        if self.by_image is not None:
+            if has_place or self.subject is not None:
+                raise click.BadParameter("--by-image excludes --image, --subject and --output")
+            if self.by_image.exists() and any(self.by_image.iterdir()):
+                raise click.BadParameter(f"--by-image: {self.by_image} is not empty; name a new folder")
+
+    def order(self, settings: Settings) -> FactOrder:
+        """What is asked. Raises SymbolMapError, SharedBuildIdError, SymbolStoreError."""
+        symbols = None if self.map_path is None else read_symbol_map(self.map_path)
+        digest = None if self.subject is None else self.subject.removeprefix("sha256:")
+        build_id = None if digest is None else FactFiles(settings.symbol_store_dir).build_id_of(digest)
+        return FactOrder(symbols, build_id, self.runtime or "")
 
 
 @click.command(name="export", epilog=POSITION_HELP)
@@ -50,7 +85,14 @@ def _digest(_context: click.Context, _parameter: click.Parameter, text: str | No
 @click.option("--vex", "vex_path", type=FILE, help="For openvex: a TOML file with author, products and actions.")
 @click.option("--sign", "key_path", type=EXISTING_FILE, help="For openvex: Ed25519 key that signs it; needs --output.")
 @click.option(
-    "--subject", metavar="sha256:HEX", callback=_digest, help="For runtime-facts of a window: only this image."
+    "--subject",
+    metavar="sha256:HEX",
+    callback=_digest,
+    help="For runtime-facts of a window: only this image, or this file of the symbol store.",
+)
+@click.option("--by-image", "by_image", type=FOLDER, help="For runtime-facts of a window: a file for each image.")
+@click.option(
+    "--container-runtime", "runtime", type=click.Choice(RUNTIMES), help="For runtime-facts: what stands before ids."
 )
 @click.option("--symbol-map", "map_path", type=EXISTING_FILE, help="For runtime-facts: JSON with the ids of symbols.")
 @click.option("--output", "-o", "to", type=FILE, help="File to write. Default: standard output.")
@@ -67,6 +109,8 @@ def command(
     vex_path: Path | None,
     key_path: Path | None,
     subject: str | None,
+    by_image: Path | None,
+    runtime: str | None,
     map_path: Path | None,
     to: Path | None,
     as_json: bool,
@@ -87,8 +131,10 @@ def command(
     --namespace or --image, the table gives the rows that ran there lately, with all of their hits; a window gives the
     hits there.
 
-    A consumer adds hits up, so give it windows that follow each other, and each image by itself: --subject.
-    --symbol-map is JSON, {"nodes": [{"symbol_id", "build_id", "mangled"}]}, with the consumer's ids of symbols.
+    A consumer adds hits up, so give it windows that follow each other, and each image or file by itself: --subject, or
+    --by-image for all images at once. Calls in no image with a digest are counted, and in none of these files. The call
+    that hands a file over is printed. --symbol-map is the consumer's call graph (richgraph-v1), with its ids. Events do
+    not say which runtime a container has; --container-runtime is your word for it.
 
     openvex follows from the answers to the watches of a vulnerability (callstream watch add --vulnerability). The
     statement is `affected` if a watched function ran and the file names an action; for a product that is a container
@@ -115,6 +161,7 @@ def command(
       callstream export --format pprof --namespace shop --from 2h --to 1h -o calls.pb.gz
       callstream export --format folded --from 0:1000 --to 0:2000 | flamegraph.pl > calls.svg
       callstream export --format runtime-facts -o facts.ndjson
+      callstream export --format runtime-facts --from 2h --to 1h --by-image facts --symbol-map richgraph.json
       callstream export --format openvex --vex shop.toml -o shop.openvex.json
     \b
     shop.toml:
@@ -133,20 +180,19 @@ def command(
         raise click.BadParameter("openvex is of watches: --from, --to, --namespace and --image mean nothing with it")
     if key_path is not None and (form != OPENVEX or to is None):
         raise click.BadParameter("--sign is for --format openvex with --output")
-    if map_path is not None and form != FACTS:
-        raise click.BadParameter("--symbol-map is for --format runtime-facts")
-    if subject is not None and (form != FACTS or image is not None or (start is None and end is None)):
-        raise click.BadParameter("--subject is for runtime-facts with --from or --to, instead of --image")
+    facts = _FactsAsked(map_path, runtime, subject, by_image)
+    facts.check(form, is_window=start is not None or end is not None, has_place=image is not None or to is not None)
     base = _base(form, base_start, base_end)
-    if as_json and to is None:
+    if as_json and to is None and by_image is None:
         raise click.BadParameter("--json needs --output, because standard output holds one kind of data")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
         raise click.BadParameter("pprof is binary; give --output, or redirect standard output")
     settings = load()
     try:
         with SymbolDisplay() as display, Progress() as progress:
-            place = Query(namespace=namespace, image=image if subject is None else f"*{subject}")
-            symbols = None if map_path is None else read_symbol_map(map_path)
+            order = facts.order(settings)
+            meant = f"*{subject}" if subject is not None and order.build_id is None else image
+            place = Query(namespace=namespace, image=meant)
             export = Export(settings=settings, place=place, demangle=display.name, to=to, on_read=progress.add)
             if vex_path is not None:
                 outcome = export.openvex(
@@ -154,13 +200,13 @@ def command(
                 )
             elif form == FACTS and start is None and end is None:
                 progress.begin("rows written")
-                outcome = export.table_facts(symbols)
+                outcome = export.table_facts(order)
             else:
                 ranges = (start or First(), end or Last()), base
-                outcome = _of_window(export, form, ranges, symbols, progress)
+                outcome = _of_window(export, form, ranges, (facts, order), progress)
     except OSError as error:
-        raise OperatorError(f"cannot write {to or 'standard output'}: {error.strerror}") from None
-    print_answer(outcome.document(), outcome.lines(), as_json=as_json, err=to is None)
+        raise OperatorError(f"cannot write {to or by_image or 'standard output'}: {error.strerror}") from None
+    print_answer(outcome.document(), outcome.lines(), as_json=as_json, err=to is None and by_image is None)
     if not outcome.written and not as_json:
         echo("nothing to write, so nothing was written", err=True)
     sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
@@ -179,13 +225,16 @@ def _of_window(
     export: Export,
     form: str,
     ranges: tuple[tuple[Position, Position], tuple[Position, Position] | None],
-    symbols: SymbolMap | None,
+    asked: tuple[_FactsAsked, FactOrder],
     progress: Progress,
 ) -> ExportOutcome:
     """Export a window of calls, perhaps compared with another one."""
+    facts, order = asked
     with ExitStack() as opened:
         windows = [opened.enter_context(open_window(export.settings, *one)) for one in ranges if one is not None]
         progress.begin("records read", sum(window.offsets for window in windows))
+        if facts.by_image is not None:
+            return export.image_facts(windows[0], facts.by_image, order)
         if form == FACTS:
-            return export.window_facts(windows[0], symbols)
+            return export.window_facts(windows[0], order, facts.subject)
         return export.stacks(windows[0], StackFormat(form), windows[1] if len(windows) > 1 else None)

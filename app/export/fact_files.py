@@ -10,12 +10,18 @@ from typing import Final
 
 from agents.memo import Memo
 from agents.symbols.build_ids import BuildIdKind
+from app.operators.errors import OperatorError
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 
 _KNOWN_FILES: Final = 10_000
 """Files that an export remembers, of some hundred bytes; a node has some thousands."""
 
 _MIN_HEX: Final = 32
+
+
+class SharedBuildIdError(OperatorError):
+    """Several files have one build id; the message says how many, and which id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,23 @@ class FactFiles:
     def file(self, build_id: str | None) -> FactFile:
         """What is known of a file. Raises SymbolStoreError."""
         return self._known[build_id] if build_id else UNKNOWN_FILE
+
+    def build_id_of(self, sha256: str) -> str | None:
+        """The build id of a file, by the SHA-256 of its content; None if the store has no such file.
+
+        Raises SharedBuildIdError where other files have it too, for no event says which of them ran; SymbolStoreError.
+        """
+        if self._store is None:
+            return None
+        for build_id in self._store.snapshot.of_kind(ObjectKind.PACKAGES):
+            packages = self._store.packages(build_id)
+            digests = set() if packages is None else {one.sha256 for one in packages.contents}
+            if sha256 in digests:
+                if len(digests) > 1:
+                    others = f"{len(digests):,} files of the symbol store have build id {build_id}"
+                    raise SharedBuildIdError(f"{others}, and no event says whether sha256:{sha256} ran or another one")
+                return build_id
+        return None
 
     def _read(self, build_id: str) -> FactFile:
         packages = None if self._store is None else self._store.packages(build_id)

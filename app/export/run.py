@@ -3,6 +3,7 @@
 If there is nothing to write, no file is written: consumers refuse empty files, and people notice a missing one.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,15 +27,16 @@ from app.export.openvex import openvex_document, unnamed
 from app.export.output import output
 from app.export.pprof import write_pprof
 from app.export.repeats import repeats
-from app.export.runtime_facts import fact_line
+from app.export.runtime_facts import ALL, FactOrder, fact_line
 from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
-from app.export.symbol_map import SymbolMap
 from app.export.vex_file import VexFile
 from app.export.vex_output import write_signed_vex, write_vex
 from app.export.window import CallWindow, ExportBooks, OnRead
+from app.export.window_images import ImageGatherer
 from app.export.window_stacks import StackGatherer, wanted
 from app.export.window_symbols import SymbolGatherer
+from app.files.folders import make_folder
 from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import CallLayouts
 from app.operators.times import time_text
@@ -78,6 +80,10 @@ class ExportOutcome:
 
     unmapped: int = 0
     """Functions that a symbol map does not have."""
+    passed_over: int = 0
+    """Nodes of a symbol map that are of no native code."""
+    subjects: dict[str, tuple[Path, int]] = field(default_factory=dict)
+    """Files of facts, with how many each has, by the digest that they are of."""
 
     @property
     def is_complete(self) -> bool:
@@ -89,7 +95,13 @@ class ExportOutcome:
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
         window |= {} if self.base is None else {"base": self.base.document()}
         vex = {} if self.statuses is None else {"statuses": self.statuses, "unnamed": self.unnamed}
-        unmapped = {"unmapped": self.unmapped} if self.unmapped else {}
+        unmapped: dict[str, Any] = {"unmapped": self.unmapped} if self.unmapped else {}
+        unmapped |= {"nodes_passed_over": self.passed_over} if self.passed_over else {}
+        if self.subjects:
+            unmapped["subjects"] = [
+                {"subject": one, "file": str(path), "facts": facts, "call": posted(path)}
+                for one, (path, facts) in self.subjects.items()
+            ]
         return {"written": self.written, "of": self.what, **window, **vex, **unmapped, **self.refused.document()}
 
     def lines(self) -> Iterator[str]:
@@ -110,11 +122,16 @@ class ExportOutcome:
             yield f"{vulnerability} is watched for, and the file says nothing of it: no statement"
         if self.unmapped:
             yield f"{self.unmapped:,} functions are not in the symbol map, so their facts have callstream's ids"
+        if self.passed_over:
+            yield f"{self.passed_over:,} nodes of the symbol map are of no native code"
+        for subject, (path, facts) in self.subjects.items():
+            yield f"{subject}: {facts:,} facts in {path}; hand them over with"
+            yield f"  {posted(path)}"
         if books is None:
             return
         for number, said in (
             (books.without_stack, "calls without a stack or a probe's target, not in the export"),
-            (books.not_asked_for, "calls of other namespaces or images"),
+            (books.not_asked_for, "calls of other namespaces or images, or of none that is known"),
             (books.repeated, "repeated records, counted once"),
         ):
             if number:
@@ -182,33 +199,44 @@ class Export:
             gatherer.gather(window.runs(self.on_read))
         return gatherer
 
-    def window_facts(self, window: CallWindow, symbols: SymbolMap | None = None) -> ExportOutcome:
-        """Write the runtime facts of a window. Raises TooManySymbolsError too."""
+    def window_facts(self, window: CallWindow, order: FactOrder = ALL, subject: str | None = None) -> ExportOutcome:
+        """Write the runtime facts of a window; `subject` is what they are of. Raises TooManySymbolsError too."""
         observe = CallObserver(CallLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
         with repeats(self.settings, window.partitions) as repeating:
             gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions, repeating)
             gatherer.books.ranges = window.ranges
             gatherer.gather(window.runs(self.on_read))
-        names, files = names_in(self.settings.symbol_store_dir), FactFiles(self.settings.symbol_store_dir)
-        lines = (
-            fact_line(
-                row,
-                self.demangle(row["symbol"]),
-                containers,
-                other_names(row, names),
-                file=files.file(row["build_id"]),
-                symbols=symbols,
-            )
-            for row, containers in gatherer.rows()
-        )
-        written = _write_some(self.to, lines)
-        return ExportOutcome(what="runtime facts", written=written, books=gatherer.books, unmapped=_missed(symbols))
+        written = _write_some(self.to, self._window_lines(gatherer, order))
+        subjects = {} if subject is None or self.to is None or not written else {subject: (self.to, written)}
+        return _facts_written(written, order, books=gatherer.books, subjects=subjects)
 
-    def table_facts(self, symbols: SymbolMap | None = None) -> ExportOutcome:
+    def image_facts(self, window: CallWindow, folder: Path, order: FactOrder = ALL) -> ExportOutcome:
+        """Write the runtime facts of a window, a file for each image. Raises TooManySymbolsError too."""
+        observe = CallObserver(CallLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
+        with repeats(self.settings, window.partitions) as repeating:
+            gatherer = ImageGatherer(observe, wanted(self.place), window.partitions, repeating)
+            gatherer.books.ranges = window.ranges
+            gatherer.gather(window.runs(self.on_read))
+        make_folder(folder)
+        subjects: dict[str, tuple[Path, int]] = {}
+        for digest, image in gatherer.images():
+            path = folder / f"{digest.replace(':', '-')}.ndjson"
+            if written := _write_some(path, self._window_lines(image, order)):
+                subjects[digest] = path, written
+        written = sum(facts for _, facts in subjects.values())
+        return _facts_written(written, order, books=gatherer.books, subjects=subjects)
+
+    def table_facts(self, order: FactOrder = ALL) -> ExportOutcome:
         """Write the runtime facts of the hot-symbol table."""
         refused = RefusedRecords()
-        written = _write_some(self.to, self._table_lines(refused, symbols))
-        return ExportOutcome(what="runtime facts", written=written, refused=refused, unmapped=_missed(symbols))
+        written = _write_some(self.to, self._table_lines(refused, order))
+        return _facts_written(written, order, refused=refused)
+
+    def _window_lines(self, gatherer: SymbolGatherer, order: FactOrder) -> Iterator[str | None]:
+        names, files = names_in(self.settings.symbol_store_dir), FactFiles(self.settings.symbol_store_dir)
+        for row, containers in gatherer.rows():
+            others, file = other_names(row, names), files.file(row["build_id"])
+            yield fact_line(row, self.demangle(row["symbol"]), containers, others, file=file, order=order)
 
     def openvex(self, file: VexFile, key: Ed25519PrivateKey | None = None) -> ExportOutcome:
         """Write OpenVEX statements from the answers to watches; with a key to a file, signed."""
@@ -229,19 +257,28 @@ class Export:
             refused=refused,
         )
 
-    def _table_lines(self, refused: RefusedRecords, symbols: SymbolMap | None) -> Iterator[str | None]:
+    def _table_lines(self, refused: RefusedRecords, order: FactOrder) -> Iterator[str | None]:
         names, doubled = names_in(self.settings.symbol_store_dir), DoubledHits(self.settings)
         files = FactFiles(self.settings.symbol_store_dir)
         rows = filter(self.place.matches, published_rows(self.settings, refused))
         while some := list(islice(rows, _AT_ONCE)):
             for row in doubled.mark(some):
                 others, file = other_names(row, names), files.file(row["build_id"])
-                yield fact_line(row, self.demangle(row["symbol"]), None, others, file=file, symbols=symbols)
+                yield fact_line(row, self.demangle(row["symbol"]), None, others, file=file, order=order)
                 self.on_read(1)
 
 
-def _missed(symbols: SymbolMap | None) -> int:
-    return 0 if symbols is None else symbols.missed
+def posted(path: Path) -> str:
+    """The call that hands a file of facts to their consumer; who calls it puts in the address and the ids there."""
+    form = "Content-Type: application/x-ndjson"
+    place = "$SIGNALS/signals/runtime-facts/ndjson?callgraphId=$CALLGRAPH_ID&scanId=$SCAN_ID"
+    return f"curl --fail --header '{form}' --data-binary @{shlex.quote(str(path))} \"{place}\""
+
+
+def _facts_written(written: int, order: FactOrder, **known: Any) -> ExportOutcome:
+    symbols = order.symbols
+    missed, passed_over = (0, 0) if symbols is None else (symbols.missed, symbols.passed_over)
+    return ExportOutcome(what="runtime facts", written=written, unmapped=missed, passed_over=passed_over, **known)
 
 
 def _write_stacks(

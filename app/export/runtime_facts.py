@@ -2,8 +2,10 @@
 
 The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, purl, buildId,
 containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key, or with a symbol
-map the consumer's own id. `buildId` is there only if it is that of a GNU note; `metadata` has any build id, its kind
-and the file's SHA-256. `containerId` is set only if all hits are of one container, and its id is whole. The consumer
+map the consumer's own id; `codeId` is there only from such a map, for its recipe leaves open how an address and a block
+of code are written. `buildId` is there only if it is that of a GNU note; `metadata` has any build id, its kind
+and the file's SHA-256. `purl` is that of the map, or else of the file. `containerId` is set only if all hits are of one
+container, and its id is whole; calls do not say the runtime, so only an operator's word puts it in front. The consumer
 adds hits up, so `hitsOf` says whether they are those of a window or all that the table has, which must not be added.
 Values of `metadata` are texts, as the consumer's type wants them. `names` are the other names of the code, where an
 index of the file is at hand; `hitsMayBeDoubled` is there if two ingests read one agent. Lines are sorted by our symbol
@@ -13,11 +15,12 @@ id. A symbol without a hit has no line.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.hot_symbols.counting.recent import Recent
 from app.export.fact_files import UNKNOWN_FILE, FactFile
-from app.export.symbol_map import SymbolMap
+from app.export.symbol_map import MappedSymbol, SymbolMap
 from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.stages.hot_symbols.doubled_hits import FIELD
@@ -26,6 +29,22 @@ Fact = dict[str, Any]
 
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{64}")
 """An agent without Kubernetes says only how an id begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactOrder:
+    """What is asked of facts: the consumer's ids, symbols of one build id only, and the runtime of containers."""
+
+    symbols: SymbolMap | None = None
+    build_id: str | None = None
+    container_runtime: str = ""
+
+    def has(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is of the file that is meant."""
+        return self.build_id is None or row["build_id"] == self.build_id
+
+
+ALL: Final = FactOrder()
 
 _DOUBLED: Final = {True: "true", False: "", None: "unknown"}
 """Whether two ingests may have counted the hits; rows of a window do not say it."""
@@ -38,37 +57,47 @@ def fact_line(
     names: Iterable[str] = (),
     *,
     file: FactFile = UNKNOWN_FILE,
-    symbols: SymbolMap | None = None,
+    order: FactOrder = ALL,
 ) -> str | None:
     """One line with its end; None for a symbol without a hit.
 
     `row` is a HotSymbol, `containers` those it ran in, None if they are not known, for the row is of the table then.
     `names` are other names of its code.
     """
-    if row["hits"] <= 0:
+    if row["hits"] <= 0 or not order.has(row):
         return None
-    fact = fact_of(row, display_name, containers, file)
-    theirs = None if symbols is None else symbols.id_of(row["build_id"], row["symbol"], names := list(names))
-    if theirs is not None:
-        fact["metadata"]["callstreamSymbolId"], fact["symbolId"] = row["symbol_id"], theirs
+    names = list(names)
+    theirs = None if order.symbols is None else order.symbols.find(row["build_id"], row["symbol"], names)
+    fact = fact_of(row, display_name, containers, file, (theirs, order.container_runtime))
     if others := ",".join(names):
         fact["metadata"]["names"] = others
     return escaped(json.dumps(fact, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
-def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None, file: FactFile) -> Fact:
-    """The fact of a row with hits."""
-    fact: Fact = {"symbolId": row["symbol_id"]}
-    if file.package_url:
-        fact["purl"] = file.package_url
+def fact_of(
+    row: Mapping[str, Any],
+    display_name: str,
+    containers: Recent | None,
+    file: FactFile,
+    said: tuple[MappedSymbol | None, str] = (None, ""),
+) -> Fact:
+    """The fact of a row with hits; `said` is the consumer's symbol, and the runtime of containers."""
+    theirs, runtime = said
+    fact: Fact = {"symbolId": row["symbol_id"] if theirs is None else theirs.symbol_id}
+    if theirs is not None and theirs.code_id:
+        fact["codeId"] = theirs.code_id
+    if package_url := (theirs.package_url if theirs is not None else "") or file.package_url:
+        fact["purl"] = package_url
     if build_id := file.build_id(row["build_id"] or ""):
         fact["buildId"] = build_id
     named = [] if containers is None else containers.newest()
     if containers is not None and len(named) == 1 and not containers.more() and _WHOLE_ID.fullmatch(named[0][0][0]):
-        fact["containerId"] = named[0][0][0]
+        fact["containerId"] = (f"{runtime}://" if runtime else "") + named[0][0][0]
     fact["hitCount"] = row["hits"]
     fact["observedAt"] = time_text(row["last_seen_ns"], 9)
     fact["metadata"] = {name: text for name, text in _metadata(row, display_name, containers, file).items() if text}
+    if theirs is not None:
+        fact["metadata"]["callstreamSymbolId"] = row["symbol_id"]
     return fact
 
 

@@ -1,41 +1,54 @@
-"""The consumer's own ids of symbols, from a file, so that facts join with its call graph.
+"""The consumer's own ids of symbols, from its call graph, so that facts join with it.
 
-JSON: `{"nodes": [{"symbol_id": "sym:...", "build_id": "gnu-build-id:5f1c...", "mangled": "_ZN3foo3barEv"}]}`; other
-keys are passed over. A build id may stand without its prefix. A symbol is found by its build id and mangled name, or
-else by another name of its code, where these lead to one id only.
+JSON as its contract richgraph-v1 has it (docs/contracts/richgraph-v1.md there): `{"nodes": [{"symbol_id": "sym:...",
+"build_id": "gnu-build-id:5f1c...", "symbol": {"mangled": "_ZN3foo3barEv"}, "code_id": "code:...", "purl":
+"pkg:..."}]}`. `code_id` and `purl` may be missing, and other keys are passed over. A node without a build id or a
+mangled name is of no native code, so it is passed over and counted. A build id may stand without its prefix. A symbol
+is found by its build id and mangled name, or else by another name of its code, where these lead to one node only.
 """
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app.operators.errors import OperatorError
 from app.operators.regular_files import read_regular_text
 
 _MAX_BYTES: Final = 1 << 30
 _PREFIX: Final = "gnu-build-id:"
-_FIELDS: Final = ("symbol_id", "build_id", "mangled")
 
 
 class SymbolMapError(OperatorError):
     """The file is no map of symbols; the message says where and why."""
 
 
-class SymbolMap:
-    """Ids of the consumer by build id and mangled name; `missed` counts symbols that it does not have."""
+@dataclass(frozen=True, slots=True)
+class MappedSymbol:
+    """A symbol as the consumer has it; what it does not say of it is empty."""
 
-    def __init__(self, ids: dict[tuple[str, str], str]) -> None:
-        self._ids = ids
+    symbol_id: str
+    code_id: str = ""
+    package_url: str = ""
+
+
+class SymbolMap:
+    """Symbols of the consumer by build id and mangled name; `missed` counts symbols that it does not have."""
+
+    def __init__(self, symbols: dict[tuple[str, str], MappedSymbol], passed_over: int = 0) -> None:
+        """`passed_over` are nodes of no native code."""
+        self._symbols = symbols
+        self.passed_over = passed_over
         self.missed = 0
 
-    def id_of(self, build_id: str | None, symbol: str, others: Iterable[str]) -> str | None:
-        """The consumer's id of a symbol; None, and counted, if there is none or it is not certain."""
+    def find(self, build_id: str | None, symbol: str, others: Iterable[str]) -> MappedSymbol | None:
+        """The consumer's symbol; None, and counted, if there is none or it is not certain."""
         found = None
         if build_id and symbol:
-            found = self._ids.get((build_id, symbol))
+            found = self._symbols.get((build_id, symbol))
             if found is None:
-                named = {self._ids[build_id, one] for one in others if (build_id, one) in self._ids}
+                named = {self._symbols[build_id, one] for one in others if (build_id, one) in self._symbols}
                 found = next(iter(named)) if len(named) == 1 else None
         self.missed += found is None
         return found
@@ -52,14 +65,30 @@ def read_symbol_map(path: Path) -> SymbolMap:
     nodes = document.get("nodes") if isinstance(document, dict) else None
     if not isinstance(nodes, list):
         raise SymbolMapError(f"{path}: has no list of nodes")
-    ids: dict[tuple[str, str], str] = {}
+    symbols: dict[tuple[str, str], MappedSymbol] = {}
+    passed_over = 0
     for number, node in enumerate(nodes):
-        values = [node.get(name) for name in _FIELDS] if isinstance(node, dict) else [None]
-        texts = [one for one in values if isinstance(one, str) and one]
-        if len(texts) != len(_FIELDS):
-            raise SymbolMapError(f"{path}: node {number} has no {', '.join(_FIELDS)}")
-        symbol_id, build_id, mangled = texts
-        key = build_id.removeprefix(_PREFIX).lower(), mangled
-        if ids.setdefault(key, symbol_id) != symbol_id:
-            raise SymbolMapError(f"{path}: node {number} has another symbol_id than one before it: {mangled}")
-    return SymbolMap(ids)
+        where = f"{path}: node {number}"
+        symbol_id = _text(node, "symbol_id", where)
+        if not symbol_id:
+            raise SymbolMapError(f"{where} has no symbol_id")
+        name = node.get("symbol")
+        mangled = "" if name is None else _text(name, "mangled", f"{where}, symbol")
+        build_id = _text(node, "build_id", where)
+        if not mangled or not build_id:
+            passed_over += 1
+            continue
+        mapped = MappedSymbol(symbol_id, _text(node, "code_id", where), _text(node, "purl", where))
+        if symbols.setdefault((build_id.removeprefix(_PREFIX).lower(), mangled), mapped) != mapped:
+            raise SymbolMapError(f"{where} says something else than one before it: {mangled}")
+    return SymbolMap(symbols, passed_over)
+
+
+def _text(fields: Any, name: str, where: str) -> str:
+    """A text; empty where there is none. Raises SymbolMapError for anything else."""
+    if not isinstance(fields, dict):
+        raise SymbolMapError(f"{where} is no object")
+    found = fields.get(name)
+    if found is not None and not isinstance(found, str):
+        raise SymbolMapError(f"{where}: {name} is no text")
+    return found or ""

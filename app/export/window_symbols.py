@@ -40,10 +40,20 @@ class SymbolGatherer:
     """Counts the symbols of a window."""
 
     def __init__(
-        self, observe: Observe, wanted: IsWanted, partitions: int, repeats: Repeats, max_rows: int = MAX_ROWS
+        self,
+        observe: Observe,
+        wanted: IsWanted,
+        partitions: int,
+        repeats: Repeats,
+        *,
+        max_rows: int = MAX_ROWS,
+        books: ExportBooks | None = None,
     ) -> None:
-        """`observe` reads calls with a `ContainerMeaning`; `partitions` is the topic's number of them."""
-        self.books = ExportBooks()
+        """`observe` reads calls with a `ContainerMeaning`; `partitions` is the topic's number of them.
+
+        Several may share their books.
+        """
+        self.books = ExportBooks() if books is None else books
         self._read_call = observe
         self._wanted = wanted
         self._max_rows = max_rows
@@ -75,6 +85,11 @@ class SymbolGatherer:
             row = SymbolRow({number: rows[key] for number, rows in self._rows.items() if key in rows})
             symbol = key.decode()
             yield published_record(symbol, row.tally()), self._containers.get(symbol, Recent())
+
+    @property
+    def row_count(self) -> int:
+        """Rows by symbol and partition, which are what takes memory."""
+        return sum(map(len, self._rows.values()))
 
     def _observe(self, value: bytes | None) -> Observation | Unreadable:
         """Read a call for the counter: one that is not wanted is evidence of nothing."""
@@ -113,7 +128,7 @@ class SymbolGatherer:
         for refused in flush.refusals:
             self.books.refuse(refused.reason.value, partition, refused.offset)
         self._note_containers()
-        if sum(map(len, self._rows.values())) > self._max_rows:
+        if self.row_count > self._max_rows:
             raise TooManySymbolsError(f"the window has more than {self._max_rows:,} symbols; take a shorter one")
 
     def _note_containers(self) -> None:

@@ -1,5 +1,6 @@
 """Runtime facts have the consumer's ids, and say of a file only what is certain."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import published_record
 from agents.symbols.build_ids import BuildIdKind
-from app.export.fact_files import UNKNOWN_FILE, FactFile, FactFiles
-from app.export.runtime_facts import fact_line
-from app.export.symbol_map import SymbolMap, SymbolMapError, read_symbol_map
+from app.export.fact_files import UNKNOWN_FILE, FactFile, FactFiles, SharedBuildIdError
+from app.export.runtime_facts import ALL, FactOrder, fact_line
+from app.export.symbol_map import MappedSymbol, SymbolMap, SymbolMapError, read_symbol_map
 from app.symbols.adding import AddOptions
 from tests.support.indexed_files import add_to
 from tests.support.vulnerable_files import BUILD_ID, vulnerable_program
@@ -20,18 +21,28 @@ from tests.support.vulnerable_files import BUILD_ID, vulnerable_program
 THEIRS = "sym:binary:abc"
 
 
-def _fact(container: str = "", file: FactFile = UNKNOWN_FILE, symbols: SymbolMap | None = None) -> dict[str, Any]:
+def _hit() -> Tally:
     tally = Tally("/usr/bin/app")
     tally.hits = 1
+    return tally
+
+
+def _fact(container: str = "", file: FactFile = UNKNOWN_FILE, order: FactOrder = ALL) -> dict[str, Any]:
     containers = Recent()
     if container:
         containers.note((container,), 1)
         containers.settle()
-    row = published_record(f"{BUILD_ID}!push", tally)
-    line = fact_line(row, "push", containers, ["push_old"], file=file, symbols=symbols)
+    row = published_record(f"{BUILD_ID}!push", _hit())
+    line = fact_line(row, "push", containers, ["push_old"], file=file, order=order)
     assert line is not None
     found: dict[str, Any] = json.loads(line)
     return found
+
+
+def _node(mangled: str, **others: Any) -> dict[str, Any]:
+    """A node of the consumer's call graph."""
+    node = {"symbol_id": THEIRS, "build_id": f"gnu-build-id:{BUILD_ID}", "symbol": {"mangled": mangled}}
+    return node | others
 
 
 def _map(folder: Path, *nodes: Any) -> SymbolMap:
@@ -60,23 +71,67 @@ def test_a_store_knows_the_file_of_a_build_id(tmp_path: Path) -> None:
     assert FactFiles(tmp_path / "store").file("00" * 20) == FactFiles(None).file(BUILD_ID) == UNKNOWN_FILE
 
 
+def test_a_file_is_found_by_its_digest_unless_others_have_its_build_id(tmp_path: Path) -> None:
+    """No event says which of several files of one build id ran, so their facts are nobody's."""
+    path = vulnerable_program(tmp_path / "usr/bin/app")
+    add_to(tmp_path / "store", [path.resolve()], AddOptions(root=tmp_path, scope="node:n1"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    files = FactFiles(tmp_path / "store")
+
+    assert files.build_id_of(digest) == BUILD_ID
+    assert files.build_id_of("0" * 64) is FactFiles(None).build_id_of(digest) is None
+    path.write_bytes(path.read_bytes() + b"patched")
+    add_to(tmp_path / "store", [path.resolve()], AddOptions(root=tmp_path, scope="node:n2"))
+    with pytest.raises(SharedBuildIdError, match="2 files of the symbol store"):
+        FactFiles(tmp_path / "store").build_id_of(digest)
+
+
+def test_facts_of_a_file_have_no_symbol_of_another() -> None:
+    """By build id."""
+    row = published_record(f"{BUILD_ID}!push", _hit())
+    assert fact_line(row, "push", Recent(), order=FactOrder(build_id=BUILD_ID)) is not None
+    assert fact_line(row, "push", Recent(), order=FactOrder(build_id="00" * 20)) is None
+
+
 def test_a_container_is_named_by_its_whole_id_only() -> None:
-    """The beginning of an id joins with nothing."""
+    """The beginning of an id joins with nothing; the runtime before it is an operator's word."""
     assert _fact("c" * 64)["containerId"] == "c" * 64
     assert "containerId" not in _fact("c" * 31)
+    order = FactOrder(container_runtime="cri-o")
+    assert _fact("c" * 64, order=order)["containerId"] == "cri-o://" + "c" * 64
+    assert "containerId" not in _fact("c" * 31, order=order)
 
 
 @pytest.mark.parametrize("name", ["push", "push_old"])
 def test_a_symbol_has_the_id_that_the_map_gives_its_code(tmp_path: Path, name: str) -> None:
     """By its own name or another one; what the map does not have keeps our id, and is counted."""
-    symbols = _map(tmp_path, {"symbol_id": THEIRS, "build_id": f"gnu-build-id:{BUILD_ID}", "mangled": name, "x": 1})
-    fact = _fact(symbols=symbols)
+    symbols = _map(tmp_path, _node(name, x=1))
+    fact = _fact(order=FactOrder(symbols))
     assert (fact["symbolId"], fact["metadata"]["callstreamSymbolId"]) == (THEIRS, f"{BUILD_ID}!push")
     assert symbols.missed == 0
 
-    other = _map(tmp_path, {"symbol_id": THEIRS, "build_id": "00" * 20, "mangled": name})
-    assert _fact(symbols=other)["symbolId"] == f"{BUILD_ID}!push"
+    other = _map(tmp_path, _node(name, build_id="00" * 20))
+    assert _fact(order=FactOrder(other))["symbolId"] == f"{BUILD_ID}!push"
     assert other.missed == 1
+
+
+def test_code_id_and_package_are_those_of_the_map(tmp_path: Path) -> None:
+    """They join with the consumer's graph. Without a map there is no code id, and the package is that of the file."""
+    order = FactOrder(_map(tmp_path, _node("push", code_id="code:binary:xyz", purl="pkg:cargo/smallvec@0.6.9")))
+    file = FactFile(package_url="pkg:deb/debian/app@1")
+    fact, without = _fact(file=file, order=order), _fact(file=file)
+
+    assert (fact["codeId"], fact["purl"]) == ("code:binary:xyz", "pkg:cargo/smallvec@0.6.9")
+    assert ("codeId" in without, without["purl"]) == (False, "pkg:deb/debian/app@1")
+
+
+def test_nodes_of_no_native_code_are_passed_over_and_counted(tmp_path: Path) -> None:
+    """A call graph has nodes of Java, too; of a stripped file they have no names."""
+    java = {"symbol_id": "sym:java:abc", "lang": "java"}
+    symbols = _map(tmp_path, java, _node(""), _node("push"))
+
+    assert symbols.passed_over == 2
+    assert symbols.find(BUILD_ID, "push", ()) == MappedSymbol(THEIRS)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +139,13 @@ def test_a_symbol_has_the_id_that_the_map_gives_its_code(tmp_path: Path, name: s
     [
         ("nothing", "is not JSON"),
         ("[]", "has no list of nodes"),
-        ('{"nodes": [{"symbol_id": "a"}]}', "node 0 has no symbol_id, build_id, mangled"),
+        ('{"nodes": [{}]}', "node 0 has no symbol_id"),
+        ('{"nodes": [3]}', "node 0 is no object"),
+        ('{"nodes": [{"symbol_id": "a", "symbol": "b"}]}', "node 0, symbol is no object"),
+        ('{"nodes": [{"symbol_id": "a", "build_id": 7}]}', "node 0: build_id is no text"),
         (
-            json.dumps({"nodes": [{"symbol_id": one, "build_id": "b", "mangled": "c"} for one in "ad"]}),
-            "node 1 has another symbol_id",
+            json.dumps({"nodes": [{"symbol_id": one, "build_id": "b", "symbol": {"mangled": "c"}} for one in "ad"]}),
+            "node 1 says something else",
         ),
     ],
 )

@@ -1,7 +1,9 @@
 """What a window of calls becomes: every call once, in the stack and under the symbols that it says."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
@@ -17,9 +19,10 @@ from app.export.call_stacks import CONTAINER_FIELDS, STACK_FIELDS, ContainerMean
 from app.export.call_tree import ELSEWHERE, CallPlace, TreeBuilder
 from app.export.folded import folded_lines
 from app.export.repeats import Repeats, SentAgainInWindow
-from app.export.run import ExportOutcome
+from app.export.run import ExportOutcome, posted
 from app.export.runtime_facts import fact_line
 from app.export.window import ExportBooks
+from app.export.window_images import ImageGatherer
 from app.export.window_stacks import StackGatherer, wanted
 from app.export.window_symbols import SymbolGatherer, TooManySymbolsError
 from app.kafka.records import Recorded
@@ -88,8 +91,12 @@ def facts(
     """Runtime facts of records by symbol id, and the books."""
     gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(place or Query()), 4, repeats)
     gatherer.gather(runs)
+    return _facts_of(gatherer), gatherer.books
+
+
+def _facts_of(gatherer: SymbolGatherer) -> dict[str, dict[str, Any]]:
     lines = [fact_line(row, row["symbol"], containers) for row, containers in gatherer.rows()]
-    return read_runtime_facts("".join(filter(None, lines))), gatherer.books
+    return read_runtime_facts("".join(filter(None, lines)))
 
 
 @pytest.mark.parametrize("sized", [True, False])
@@ -257,6 +264,41 @@ def test_a_digest_means_the_calls_of_one_image_however_its_id_is_written() -> No
 
     assert found["kernel!tcp_connect"]["hitCount"] == 2
     assert (books.calls, books.not_asked_for) == (2, 1)
+
+
+def test_one_reading_counts_each_image_by_itself() -> None:
+    """As if each were read alone. What ran in no image with a digest is in none, and counted; so is what is no call."""
+    digests = [f"sha256:{one * 32}" for one in ("1f", "2f")]
+    values = [
+        call(n, *([KERNEL, LIBC] if n % 2 else [KERNEL]), image_id=f"shop/web@{digests[n % 3 % 2]}") for n in range(9)
+    ]
+    values += [values[4], call(20, KERNEL), call(21, KERNEL, image_name=None, container_id=None), b"?"]
+    gatherer = ImageGatherer(observer(ContainerMeaning()), wanted(Query()), 4, nothing_repeats)
+    gatherer.gather([(0, records(values)[0][1][at : at + 5]) for at in range(0, len(values), 5)])
+    found = {digest: _facts_of(image) for digest, image in gatherer.images()}
+
+    assert list(found) == digests
+    for digest in digests:
+        assert found[digest] == facts(records(values[:10]), Query(image=f"*{digest}"))[0]
+    books = gatherer.books
+    assert (books.calls, books.repeated, books.not_asked_for, books.unreadable.total()) == (9, 1, 2, 1)
+
+
+def test_all_images_together_have_the_limit_of_a_window() -> None:
+    """Memory does not grow with the number of images."""
+    gatherer = ImageGatherer(observer(ContainerMeaning()), wanted(Query()), 4, nothing_repeats, max_rows=2)
+
+    with pytest.raises(TooManySymbolsError, match="more than 2 symbols"):
+        gatherer.gather(records([call(n, KERNEL, image_id=f"sha256:{n:064x}") for n in range(3)]))
+
+
+def test_the_call_that_hands_facts_over_can_be_pasted() -> None:
+    """The shell sees one file, whatever its name; address and ids are put in by whoever calls."""
+    found = shlex.split(posted(Path("my facts/$(id).ndjson")))
+
+    assert found[:2] == ["curl", "--fail"]
+    assert "@my facts/$(id).ndjson" in found
+    assert found[-1] == "$SIGNALS/signals/runtime-facts/ndjson?callgraphId=$CALLGRAPH_ID&scanId=$SCAN_ID"
 
 
 @pytest.mark.parametrize(("doubled", "said"), [(True, "true"), (False, None), (None, "unknown")])

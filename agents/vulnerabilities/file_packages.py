@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
+from urllib.parse import unquote
 
 from packageurl import PackageURL
 
@@ -17,6 +18,7 @@ from agents.vulnerabilities.advisory import AdvisoryFault, AdvisoryRefusal
 from agents.vulnerabilities.cargo_audit import REGISTRY, Crate
 from agents.vulnerabilities.fields import Fields, RefusedFieldError
 from agents.vulnerabilities.go_build import STANDARD_LIBRARY, GoBuild, GoModule
+from agents.vulnerabilities.go_code import split_symbol
 
 MAX_DIGESTS: Final = 64
 """Files of one build id that are told apart; a program, its stripped copy, and some that a tool changed."""
@@ -25,6 +27,7 @@ MAX_DIGESTS: Final = 64
 LOCAL_FOLDER: Final = "."
 """What stands for a folder that replaced a module: its path may have somebody's name in it."""
 
+_MAIN: Final = "main"
 GO_DIFFERS: Final = "files of this build id have different build information"
 CRATES_DIFFER: Final = "files of this build id have different crates"
 
@@ -103,6 +106,20 @@ class FilePackages:
             )
         built += [_crate_url(one) for one in self.crates or () if one.name.strip("/")]
         return _sorted((*built, *self.owners, *self.listed))
+
+    def module_of(self, symbol: str) -> str:
+        """The package URL of the Go module that a function is of; empty where nothing says it for sure.
+
+        A closure may be that of a function of another module, which was inlined around it.
+        """
+        name = split_symbol(symbol)
+        if self.go is None or not name.package or name.is_closure:
+            return ""
+        path = unquote(name.package)
+        if path == _MAIN:
+            return _go_url(self.go.modules[0]) if self.go.knows_main_package and self.go.modules else ""
+        holding = [one for one in self.go.modules if path == one.path or path.startswith(f"{one.path}/")]
+        return _go_url(max(holding, key=lambda one: len(one.path))) if holding else ""
 
     def encoded(self) -> bytes:
         """As it is kept: the same bytes for the same packages."""

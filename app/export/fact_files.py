@@ -10,6 +10,7 @@ from typing import Final
 
 from agents.memo import Memo
 from agents.symbols.build_ids import BuildIdKind
+from agents.vulnerabilities.file_packages import FilePackages
 from app.operators.errors import OperatorError
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
@@ -26,11 +27,19 @@ class SharedBuildIdError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class FactFile:
-    """A file: the kind of its build id (None: not known), its SHA-256 and package URL where it has exactly one."""
+    """A file: the kind of its build id (None: not known), its SHA-256 and package URL where it has exactly one.
+
+    `packages` is all that the store has of it.
+    """
 
     kind: BuildIdKind | None = None
     sha256: str = ""
     package_url: str = ""
+    packages: FilePackages | None = None
+
+    def package_of(self, symbol: str) -> str:
+        """The package URL of the Go module that a function is of, else that of the file; empty where there is none."""
+        return (self.packages.module_of(symbol) if self.packages is not None else "") or self.package_url
 
     def build_id(self, build_id: str) -> str:
         """The build id as the consumer writes it; empty where it has another kind, or nobody knows which."""
@@ -76,7 +85,7 @@ class FactFiles:
             return UNKNOWN_FILE
         digests = {one.sha256 for one in packages.contents}
         urls = {*packages.owners, *packages.listed}
-        return FactFile(packages.build_id_kind, _only(digests), _only(urls))
+        return FactFile(packages.build_id_kind, _only(digests), _only(urls), packages)
 
 
 def _only(values: set[str]) -> str:

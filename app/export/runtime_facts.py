@@ -1,15 +1,15 @@
 """Runtime facts as NDJSON: one line a symbol that ran, with its hits summed up, for reachability scoring.
 
-The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, purl, buildId,
-containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key, or with a symbol
-map the consumer's own id; `codeId` is there only from such a map, for its recipe leaves open how an address and a block
-of code are written. `buildId` is there only if it is that of a GNU note; `metadata` has any build id, its kind
-and the file's SHA-256. `purl` is that of the map, or else of the file. `containerId` is set only if all hits are of one
-container, and its id is whole; calls do not say the runtime, so only an operator's word puts it in front. The consumer
-adds hits up, so `hitsOf` says whether they are those of a window or all that the table has, which must not be added.
-Values of `metadata` are texts, as the consumer's type wants them. `names` are the other names of the code, where an
-index of the file is at hand; `hitsMayBeDoubled` is there if two ingests read one agent. Lines are sorted by our symbol
-id. A symbol without a hit has no line.
+The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, codeId, purl,
+buildId, containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key, or with
+a symbol map the consumer's own id; `codeId` is there only from such a map, for its recipe leaves open how an address
+and a block of code are written. `buildId` is there only if it is that of a GNU note; `metadata` has any build id, its
+kind and the file's SHA-256. `purl` is that of the map, else of the function's Go module, else of the file.
+`containerId` is set only if all hits are of one container, and its id is whole; calls do not say the runtime, so only
+an operator's word puts it in front. The consumer adds hits up, so `hitsOf` says whether they are those of a window or
+all that the table has, which must not be added. Values of `metadata` are texts, as the consumer's type wants them.
+`names` are the other names of the code, where an index of the file is at hand; `hitsMayBeDoubled` is there if two
+ingests read one agent. Lines are sorted by our symbol id. A symbol without a hit has no line.
 """
 
 import json
@@ -86,7 +86,7 @@ def fact_of(
     fact: Fact = {"symbolId": row["symbol_id"] if theirs is None else theirs.symbol_id}
     if theirs is not None and theirs.code_id:
         fact["codeId"] = theirs.code_id
-    if package_url := (theirs.package_url if theirs is not None else "") or file.package_url:
+    if package_url := (theirs.package_url if theirs is not None else "") or file.package_of(row["symbol"]):
         fact["purl"] = package_url
     if build_id := file.build_id(row["build_id"] or ""):
         fact["buildId"] = build_id

@@ -170,6 +170,12 @@ GROUPS: Final = (
         "Audit a topic that others read; correct the file or the option that the message names.",
     ),
     MessageGroup(
+        "Facts of one file cannot be told",
+        ("SharedBuildIdError",),
+        "Several files have one build id, such as a program and its stripped copy, and events say the build id only.",
+        "Take the image as subject: `callstream export --format runtime-facts --subject sha256:HEX`, or `--by-image`.",
+    ),
+    MessageGroup(
         "Vulnerabilities cannot be looked up",
         ("DatabaseFolderError", "PolicyFileError"),
         "The folder of databases or a file of a policy is missing, damaged, or may not be written.",

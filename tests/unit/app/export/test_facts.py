@@ -11,6 +11,8 @@ from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import published_record
 from agents.symbols.build_ids import BuildIdKind
+from agents.vulnerabilities.file_packages import FilePackages
+from agents.vulnerabilities.go_build import GoBuild, read_go_build
 from app.export.fact_files import UNKNOWN_FILE, FactFile, FactFiles, SharedBuildIdError
 from app.export.runtime_facts import ALL, FactOrder, fact_line
 from app.export.symbol_map import MappedSymbol, SymbolMap, SymbolMapError, read_symbol_map
@@ -123,6 +125,37 @@ def test_code_id_and_package_are_those_of_the_map(tmp_path: Path) -> None:
 
     assert (fact["codeId"], fact["purl"]) == ("code:binary:xyz", "pkg:cargo/smallvec@0.6.9")
     assert ("codeId" in without, without["purl"]) == (False, "pkg:deb/debian/app@1")
+
+
+_GO = """path\texample.com/shop/cmd
+mod\texample.com/shop\tv1.0.0
+dep\texample.com/lib.v2\tv2.1.0
+dep\texample.com/lib.v2/sub\tv0.1.0
+dep\texample.com/old\tv1.0.0
+=>\texample.com/new\tv1.5.0"""
+
+
+@pytest.mark.parametrize(
+    ("symbol", "package"),
+    [
+        ("example.com/lib%2ev2.Parse", "pkg:golang/example.com/lib.v2@v2.1.0"),
+        ("example.com/lib.v2/inner.(*Reader[...]).Read", "pkg:golang/example.com/lib.v2@v2.1.0"),
+        ("example.com/lib.v2/sub/x.F", "pkg:golang/example.com/lib.v2/sub@v0.1.0"),
+        ("example.com/library.F", "pkg:deb/debian/app@1"),
+        ("example.com/old.F", "pkg:golang/example.com/new@v1.5.0"),
+        ("main.main", "pkg:golang/example.com/shop@v1.0.0"),
+        ("example.com/lib.v2/inner.Parse.func1", "pkg:deb/debian/app@1"),
+        ("runtime.mallocgc", "pkg:deb/debian/app@1"),
+        ("_ZN3foo3barEv", "pkg:deb/debian/app@1"),
+    ],
+)
+def test_a_function_of_go_has_the_package_of_its_module(symbol: str, package: str) -> None:
+    """By the file's own build information; a closure may be another module's."""
+    build = read_go_build("go1.26.0", _GO)
+    assert isinstance(build, GoBuild)
+    packages = FilePackages(BuildIdKind.GO, go=build)
+
+    assert FactFile(package_url="pkg:deb/debian/app@1", packages=packages).package_of(symbol) == package
 
 
 def test_nodes_of_no_native_code_are_passed_over_and_counted(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ TP = (SOURCE, 0)
 
 
 @pytest.mark.parametrize(
-    ("flush_seconds", "pause"), [(0.0, MIN_PAUSE_SECONDS), (0.01, 1.0), (0.03, 2.97), (30.0, MAX_PAUSE_SECONDS)]
+    ("flush_seconds", "pause"), [(0.0, MIN_PAUSE_SECONDS), (0.004, 1.0), (0.01, 1.99), (30.0, MAX_PAUSE_SECONDS)]
 )
 def test_the_pause_follows_the_work(flush_seconds: float, pause: float) -> None:
     """At most once a second, at most a hundredth of the time while that is in time, and never long after the event."""

@@ -289,21 +289,23 @@ def test_a_browser_shows_the_flame_graph_without_asking_for_anything(published: 
     file = published.folder / "calls.html"
     with browser() as started, page_in(started, dark=dark) as (page, seen):
         page.goto(file.resolve().as_uri())
-        page.wait_for_selector("html[data-ready=yes]")
-        drawn = "new Set(document.getElementById('graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
+        page.wait_for_selector("#graph[data-ready=yes]")
+        drawn = (
+            "new Set(document.getElementById('flame-graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
+        )
         assert page.evaluate(drawn) > 10
-        page.locator("#graph").focus()
+        page.locator("#flame-graph").focus()
         for key in ("ArrowDown", "ArrowDown"):
             page.keyboard.press(key)
-        assert "events" in (page.locator("#spoken").text_content() or "")
+        assert "events" in (page.locator("#flame-spoken").text_content() or "")
         page.keyboard.press("Enter")
-        assert page.locator("#reset").is_enabled()
+        assert page.locator("#flame-reset").is_enabled()
         page.keyboard.press("Home")
         page.keyboard.press("/")
         page.keyboard.type("hinted_")
-        found = page.locator("#found").text_content() or ""
-        names = page.locator("#rows td:nth-child(4)").all_text_contents()
-        sure = page.locator("#rows td:nth-child(3)").all_text_contents()
+        found = page.locator("#flame-found").text_content() or ""
+        names = page.locator("#flame-rows td:nth-child(1)").all_text_contents()
+        sure = page.locator("#flame-rows td:nth-child(4)").all_text_contents()
 
         assert found.split()[1] == "frames,"
         assert names

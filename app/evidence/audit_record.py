@@ -63,7 +63,7 @@ class AuditRecord:
 
 
 def _fields(one: AuditRecord | AuditRun) -> dict[str, Any]:
-    """By name. `dataclasses.asdict` copies every value and takes many times as long, once a second for each partition."""
+    """By name. `dataclasses.asdict` copies every value and takes many times as long, each second for each partition."""
     return {name: getattr(one, name) for name in one.__slots__}
 
 

@@ -25,8 +25,19 @@ AUDIT_RECORD: Final = "audit_record"
 WATCH: Final = "watch"
 WATCHED_SYMBOL: Final = "watched_symbol"
 PROBE_WINDOW: Final = "probe_window"
+FILE_PLACEMENT: Final = "file_placement"
 
-NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER, AUDIT_RECORD, WATCH, WATCHED_SYMBOL, PROBE_WINDOW)
+NAMES: Final = (
+    CALL,
+    HOT_SYMBOL,
+    COVERAGE_GAP,
+    DEAD_LETTER,
+    AUDIT_RECORD,
+    WATCH,
+    WATCHED_SYMBOL,
+    PROBE_WINDOW,
+    FILE_PLACEMENT,
+)
 """Names of the packaged schemas of topics: files of schemas/avro without their ending."""
 
 RECORDED_RECORD: Final = "recorded_record"

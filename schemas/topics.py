@@ -24,6 +24,7 @@ WATCH = "runtime.watch"
 WATCHED = "runtime.watched"
 OWNERS = "runtime.hot-owners"
 PROBES = "runtime.probes"
+PLACEMENTS = "runtime.placements"
 
 
 class Stage(StrEnum):
@@ -176,6 +177,13 @@ TOPICS: tuple[Topic, ...] = (
         segment_bytes=4 << 20,
         max_value_bytes=MAX_SMALL_VALUE_BYTES,
         value_schema="probe_window",
+    ),
+    Topic(
+        name=PLACEMENTS,
+        compacted=True,  # one growing record for each file on a node; what one ingest saw outlasts it by the retention
+        retention_ms=30 * DAY_MS,
+        max_value_bytes=MAX_SMALL_VALUE_BYTES,
+        value_schema="file_placement",
     ),
     Topic(name=WATCH, compacted=True, max_value_bytes=MAX_SMALL_VALUE_BYTES, value_schema="watch"),
     Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),

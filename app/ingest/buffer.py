@@ -8,11 +8,12 @@ it drops is counted and becomes a gap. One lock guards events and books.
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from threading import Condition, Lock
 from typing import Final
 
+from agents.placements.seen_builds import SeenBuilds, SeenOnNode
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import Findings, IngestBooks, LostEvents
 from app.ingest.keys import KeyReader
@@ -86,6 +87,7 @@ class Buffer:
         self._closed = False
         self._credit = self._grant()
         self._books = IngestBooks()
+        self._builds = SeenBuilds()
         self._latest: deque[Chunk] = deque()
         self._latest_events = 0
         self._latest_bytes = 0
@@ -242,6 +244,12 @@ class Buffer:
             self._seal()
             return self._books.take_findings()
 
+    def take_builds(self) -> tuple[Mapping[NodeId, SeenOnNode], int]:
+        """Build ids that loader events named since the last call; see `SeenBuilds.take`."""
+        with self._lock:
+            self._seal()
+            return self._builds.take()
+
     def publish(self, meter: Meter) -> None:
         """Set the metrics of the books, as of one moment."""
         with self._lock:
@@ -338,6 +346,8 @@ class Buffer:
         self._held_events += len(chunk)
         self._held_bytes += chunk.size_bytes
         self._books.arrived(chunk, reading)
+        if reading.build_ids and reading.node is not None:
+            self._builds.saw(reading.node, reading.build_ids, chunk.received_ms)
         self._waiting.append(chunk)
 
     def _remember(self, chunk: Chunk) -> None:

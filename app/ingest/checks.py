@@ -38,7 +38,7 @@ def with_batches_for(config: ClientConfig, admin: AdminClient, topic: str) -> Cl
 def look_at_topics(settings: Settings) -> None:
     """Refuse to start without the topics. A Kafka that is away is waited for later."""
     try:
-        written = (topics.RAW, topics.COVERAGE, topics.PROBES)
+        written = (topics.RAW, topics.COVERAGE, topics.PROBES, topics.PLACEMENTS)
         partition_counts(settings, tuple(map(settings.name, written)), _ANSWER_SECONDS)
     except KafkaUnreachableError as error:
         log.warning("%s; events are buffered meanwhile", error)

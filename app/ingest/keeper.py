@@ -18,6 +18,7 @@ from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
 from app.ingest.kernel_books import KernelBooks
 from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims, OpenClaim
+from app.ingest.public_words import public_node
 from app.ingest.statuses import StreamEnd, cause_of
 from app.telemetry import metrics, state_metrics
 from app.telemetry.meter import Meter
@@ -187,7 +188,7 @@ class Keeper:
         """Take the name that the latest events give the node."""
         self._named = self._buffer.node
         before = self._coverage.node
-        public = NodeId(*(self._public_name(name) if name else "" for name in self._named)).within_limits()
+        public = public_node(self._public_name, self._named)
         gaps = self._coverage.named(public, now_ns, agent_restarted=agent_restarted)
         if public != before:
             log.warning("the node is called %s from now on, and was called %s", public, before)

@@ -32,6 +32,7 @@ _PREFIX: Final = re.compile(
     rb"\x0a[\x01-\x7f]",
 )
 
+_LOADER_TAG: Final = proto_wire.field_tag(GetEventsResponse.PROCESS_LOADER_FIELD_NUMBER)
 _KPROBE_TAG: Final = proto_wire.field_tag(GetEventsResponse.PROCESS_KPROBE_FIELD_NUMBER)
 _LABELS: Final = {
     proto_wire.field_tag(GetEventsResponse.DESCRIPTOR.fields_by_name[kind].number): label
@@ -63,6 +64,10 @@ class KeyReading:
     kinds: Counter[str] = field(default_factory=Counter)
     undecodable: int = 0
     throttles: list[Throttle] = field(default_factory=list)
+    build_ids: set[bytes] = field(default_factory=set)
+    """What loader events name, as it was sent."""
+    node: NodeId | None = None
+    """The node that the last event names."""
 
 
 class KeyReader:
@@ -90,13 +95,15 @@ class KeyReader:
                 start = found.end()
                 keys.append(event[start : start + event[start - 1]])
                 tag = found[1]
+                if tag == _LOADER_TAG:
+                    reading.build_ids.add(view.process_loader.buildid)
                 returned = tag == _KPROBE_TAG and view.process_kprobe.HasField("return")
                 labels.append(KRETPROBE if returned else _LABELS[tag])
             else:
                 labels.append(self._read_slowly(view, reading))
         reading.kinds = Counter(labels)
         if view is not None and view.node_name:
-            self.node = NodeId(view.cluster_name, view.node_name)
+            self.node = reading.node = NodeId(view.cluster_name, view.node_name)
         return reading
 
     def _read_slowly(self, view: GetEventsResponse, reading: KeyReading) -> str:
@@ -109,6 +116,8 @@ class KeyReader:
                 cgroup = cut_place(view.process_throttle.cgroup)
                 throttle = Throttle(type_ == _THROTTLE_START, cgroup, view_time_ns(view))
                 reading.throttles.append(throttle)
+        elif kind == "process_loader":
+            reading.build_ids.add(view.process_loader.buildid)
         elif kind == "process_kprobe" and view.process_kprobe.HasField("return"):
             label = KRETPROBE
         exec_id = _exec_id(getattr(view, kind)) if kind else ""

@@ -36,12 +36,12 @@ _MAX_UNWRITTEN_SECONDS: Final = 300.0
 
 
 class WindowWriter(Protocol):
-    """Where windows go, as `ProbeWriter` is one."""
+    """Where windows go, as a `RecordWriter` is one."""
 
-    def write(self, windows: Iterable[ProbeWindow]) -> None:
+    def write(self, several: Iterable[ProbeWindow]) -> object:
         """Send windows."""
 
-    def flush(self, timeout_seconds: float) -> None:
+    def flush(self, timeout_seconds: float) -> object:
         """Wait until they are there."""
 
 

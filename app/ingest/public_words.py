@@ -7,6 +7,7 @@ from dataclasses import replace
 from agents.privacy.redaction.answers import Cleared, TextAnswer
 from app.ingest.filter_effect import FiltersInForce, filters_in_force
 from app.privacy.load import Privacy
+from schemas.node import NodeId
 from schemas.tetragon.filters_pb2 import GetEventsRequest
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,11 @@ log = logging.getLogger(__name__)
 def public_names(privacy: Privacy) -> Callable[[str], str]:
     """What clears a name; one that cannot be cleared becomes empty."""
     return lambda name: _cleared(privacy.engine.name(name))
+
+
+def public_node(public_name: Callable[[str], str], node: NodeId) -> NodeId:
+    """The node as it may be called, by what clears a name."""
+    return NodeId(*(public_name(name) if name else "" for name in node)).within_limits()
 
 
 def public_filters(wanted: GetEventsRequest, privacy: Privacy) -> FiltersInForce:

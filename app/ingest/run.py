@@ -4,6 +4,7 @@
     writer  (RawWriter)    buffer -> Kafka
     keeper  (Keeper)       losses and claims -> runtime.coverage
     policies (PolicyWatch) what the agent has loaded -> runtime.probes
+    placements (PlacementWatch) which files were seen mapped -> runtime.placements
 
 When one thread ends on its own, the process ends. On a stop the reader ends first. Then the buffer is written out
 within `DRAIN_SECONDS`, and then the last gaps are published. What could not be written is counted and stays in the
@@ -35,9 +36,10 @@ from app.ingest.keys import KeyReader
 from app.ingest.node_claims import NodeClaims
 from app.ingest.opening import opening_of
 from app.ingest.origin import origin_of, stand_in_name
+from app.ingest.placement_watch import PlacementWatch
 from app.ingest.policy_watch import policy_watch_of
-from app.ingest.probe_writer import ProbeWriter
 from app.ingest.public_words import public_filters, public_names
+from app.ingest.record_writer import placement_writer, probe_writer
 from app.ingest.reload import Reload
 from app.ingest.report import IngestReport
 from app.ingest.spill import SpillFolder
@@ -58,7 +60,7 @@ from app.telemetry.surroundings import Surroundings
 from schemas import topics
 from schemas.node import NodeId
 from schemas.raw_event import event_time_ns
-from schemas.records import COVERAGE_GAP, PROBE_WINDOW, schema_text
+from schemas.records import COVERAGE_GAP, schema_text
 from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 log = logging.getLogger(__name__)
@@ -116,13 +118,14 @@ class Ingest:
         self._gaps = GapWriter(config, coverage, self._journal, find_schema, self._meter)
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
-        filters = public_filters(opening.wanted, privacy)
+        filters, public_name = public_filters(opening.wanted, privacy), public_names(privacy)
         books = kernel_books_of(self._buffer, self._agent, filters)
+        session = token_hex(_SESSION_BYTES)
         self._keeper = Keeper(
             coverage=NodeClaims(
                 node,
                 known.vouched_until_ns if known else None,
-                session=token_hex(_SESSION_BYTES),
+                session=session,
                 origin=origin_of(opening.link),
             ),
             journal=self._journal,
@@ -133,7 +136,7 @@ class Ingest:
             agent=self._agent,
             heartbeat_seconds=settings.heartbeat_seconds,
             meter=self._meter,
-            public_name=public_names(privacy),
+            public_name=public_name,
             filters=filters,
             books=books,
         )
@@ -152,12 +155,14 @@ class Ingest:
         self._policies = policy_watch_of(
             settings,
             self._stream,
-            ProbeWriter(config, settings.name(topics.PROBES), partial(self._find_schema, topics.PROBES, PROBE_WINDOW)),
+            probe_writer(settings, config, self._find_schema),
             about=self._keeper.public_node,
-            public_name=public_names(privacy),
+            public_name=public_name,
             meter=self._meter,
             books=books,
         )
+        to_topic = placement_writer(settings, config, self._find_schema)
+        self._placements = PlacementWatch(self._buffer.take_builds, to_topic, session, public_name=public_name)
         self._meter.add_source(self._publish)
         self._surroundings = Surroundings(settings, self._meter)
         self._meter.set(state_metrics.BUFFER_LIMIT, settings.buffer_max_bytes, BufferPlace.MEMORY)
@@ -192,6 +197,7 @@ class Ingest:
             "reader": self._waited.read_on if self._waited else self._stream.run,
             "topics": self._watch_topics,
             "policies": self._policies.run,
+            "placements": self._placements.run,
         }
         if self._spiller is not None:
             work_of["spiller"] = self._spiller.run
@@ -249,6 +255,7 @@ class Ingest:
         self._writer.stop()
         self._keeper.stop()
         self._policies.stop()
+        self._placements.stop()
         if self._spiller is not None:
             self._spiller.stop()
         for thread in self._threads:
@@ -273,6 +280,7 @@ class Ingest:
         waited_for = self._failure is None and is_waited_for(folder)
         claim = self._keeper.finish(_LAST_WORDS_SECONDS, in_good_order=in_good_order, for_successor=waited_for)
         self._policies.finish(handed_over=claim is not None)
+        self._placements.finish()
         if claim is None:
             return
         handover = Handover(

@@ -229,6 +229,11 @@ def _probes(headline: Headline, document: Document, _naming: Naming) -> Iterable
     yield f"{node}  {said}  {window}{end}  {headline}"
 
 
+def _placement(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
+    node = str(NodeId(document["cluster"], document["node"])) or "?"
+    yield f"{node}  {document['build_id']}  {_window(document['from_ns'], document['to_ns'])}  {headline}"
+
+
 def _state(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     yield f"{headline.key}  {_shortened(json.dumps(document, ensure_ascii=False))}  {headline}"
 
@@ -243,6 +248,7 @@ _LINES: Final[dict[str, Callable[[Headline, Document, Naming], Iterable[str]]]] 
     topics.DEAD_LETTERS: _dead_letter,
     topics.COVERAGE: _coverage,
     topics.PROBES: _probes,
+    topics.PLACEMENTS: _placement,
 }
 
 

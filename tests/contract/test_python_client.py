@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from callstream_client.decoding import CALLS, COVERAGE, HOT_SYMBOLS, PROBES, WATCHED
+from callstream_client.decoding import CALLS, COVERAGE, HOT_SYMBOLS, PLACEMENTS, PROBES, WATCHED
 from callstream_client.records import GapCause as ClientsGapCause
 
 from schemas.coverage import GapCause
@@ -34,7 +34,7 @@ def test_its_schemas_are_the_published_ones(name: str) -> None:
 
 def test_it_reads_the_topics_that_everybody_may_read() -> None:
     """Each kind names a topic of the pipeline and the schema of its records."""
-    for kind in (CALLS, HOT_SYMBOLS, COVERAGE, PROBES, WATCHED):
+    for kind in (CALLS, HOT_SYMBOLS, COVERAGE, PROBES, PLACEMENTS, WATCHED):
         topic = TOPICS_BY_NAME[kind.topic]
         assert topic.value_schema == kind.schema
         assert not topic.restricted

@@ -11,7 +11,7 @@ from typing import Any
 from app.ingest.client import EventStream
 from app.ingest.link import AgentLink
 from app.ingest.policy_watch import policy_watch_of
-from app.ingest.probe_writer import ProbeWriter
+from app.ingest.record_writer import RecordWriter, probe_writer
 from app.settings import load
 from app.simulator.agent_file import AgentFile
 from app.simulator.recording import Recording
@@ -30,7 +30,7 @@ from tests.support.watch_scene import WatchScene
 class AskedAgent:
     """What the agent says from now on, and the windows that were written of it."""
 
-    def __init__(self, said: Path, writer: ProbeWriter) -> None:
+    def __init__(self, said: Path, writer: RecordWriter[ProbeWindow]) -> None:
         self._said, self._writer = said, writer
         self._names: set[str] = set()
 
@@ -40,11 +40,11 @@ class AskedAgent:
         partial.write_text(json.dumps({"info": {"version": "v1.8.0"}, "policies": policies} | others))
         partial.rename(self._said)
 
-    def write(self, windows: Iterable[ProbeWindow]) -> None:
+    def write(self, several: Iterable[ProbeWindow]) -> None:
         """To the topic, and noted."""
-        several = list(windows)
-        self._writer.write(several)
-        self._names |= {one.policy for one in several}
+        windows = list(several)
+        self._writer.write(windows)
+        self._names |= {one.policy for one in windows}
 
     def flush(self, timeout_seconds: float) -> None:
         """As the writer."""
@@ -64,7 +64,7 @@ def asked_agent(it: WatchScene, folder: Path) -> Iterator[AskedAgent]:
     settings = load(it.environ | {"CALLSTREAM_POLICY_POLL_SECONDS": "1"})
     schema_id = registered_id(settings, topics.PROBES)
     config = {"bootstrap.servers": settings.kafka_bootstrap_servers}
-    writer = ProbeWriter(config, settings.name(topics.PROBES), lambda: schema_id)
+    writer = probe_writer(settings, config, lambda _topic, _schema: schema_id)
     asked = AskedAgent(folder / "agent.json", writer)
     asked.say()
     event = GetEventsResponse(node_name="n1").SerializeToString()

@@ -23,6 +23,7 @@ KINDS: Final[Mapping[str, str]] = {
     records.COVERAGE_GAP: "CoverageGap",
     records.WATCHED_SYMBOL: "WatchedSymbol",
     records.PROBE_WINDOW: "ProbeWindow",
+    records.FILE_PLACEMENT: "FilePlacement",
 }
 """Schemas that consumers read, and the names of their records."""
 

@@ -59,6 +59,12 @@ WORDS: Final[Mapping[str, TopicWords]] = {
         "grows.",
         readers=_EVERYBODY,
     ),
+    topics.PLACEMENTS: TopicWords(
+        holds="For each node, which files processes were seen to map, by build id. No record of a file says nothing.",
+        key="`NODE#SESSION#BUILD-ID`; in its parts `#` is `%23` and `%` is `%25`. All records of a node are in the "
+        "partition of the key `NODE`, as on `runtime.coverage`. A record keeps its key as it grows.",
+        readers=_EVERYBODY,
+    ),
     topics.DEAD_LETTERS: TopicWords(
         holds="Where an event is that a stage could not process, and why. Never what it holds.",
         key="Topic and partition of the record that was refused, as `TOPIC-PARTITION`.",
@@ -101,7 +107,7 @@ def writers(topic: str) -> list[str]:
     """Who writes a topic: stages by the pipeline's picture, and ingest and people, who are no stages."""
     found = [shape.stage.value for shape in PIPELINE if topic in (*shape.outputs, *_changelogs(shape.stage))]
     more = {topics.RAW: ["ingest"], topics.COVERAGE: ["ingest", "the stages", "`callstream nodes`"]}
-    more[topics.PROBES] = ["ingest"]
+    more[topics.PROBES] = more[topics.PLACEMENTS] = ["ingest"]
     more[topics.WATCH] = ["`callstream watch`, and services that ask"]
     return more.get(topic, []) + found
 

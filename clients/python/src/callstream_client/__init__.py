@@ -7,9 +7,16 @@
 from callstream_client.calls import CallStream, SeenSources
 from callstream_client.connection import Connection
 from callstream_client.coverage import Interval, Trust, WindowJudge, WindowVerdict, window_of
-from callstream_client.decoding import CALLS, COVERAGE, HOT_SYMBOLS, PROBES, WATCHED, TopicKind
+from callstream_client.decoding import CALLS, COVERAGE, HOT_SYMBOLS, PLACEMENTS, PROBES, WATCHED, TopicKind
 from callstream_client.errors import ClientError, RegistryError, UnreachableError
-from callstream_client.records import CoverageGap, HotSymbol, ProbeWindow, RuntimeCallEvent, WatchedSymbol
+from callstream_client.records import (
+    CoverageGap,
+    FilePlacement,
+    HotSymbol,
+    ProbeWindow,
+    RuntimeCallEvent,
+    WatchedSymbol,
+)
 from callstream_client.stream import Batch, LostRecords, Received, RecordStream, RefusedRecord
 from callstream_client.table import Table, newest
 
@@ -17,6 +24,7 @@ __all__ = [
     "CALLS",
     "COVERAGE",
     "HOT_SYMBOLS",
+    "PLACEMENTS",
     "PROBES",
     "WATCHED",
     "Batch",
@@ -24,6 +32,7 @@ __all__ = [
     "ClientError",
     "Connection",
     "CoverageGap",
+    "FilePlacement",
     "HotSymbol",
     "Interval",
     "LostRecords",

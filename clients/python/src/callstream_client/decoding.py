@@ -11,7 +11,14 @@ from typing import Any, Final, Generic, TypeVar
 import fastavro
 
 from callstream_client.connection import Connection
-from callstream_client.records import CoverageGap, HotSymbol, ProbeWindow, RuntimeCallEvent, WatchedSymbol
+from callstream_client.records import (
+    CoverageGap,
+    FilePlacement,
+    HotSymbol,
+    ProbeWindow,
+    RuntimeCallEvent,
+    WatchedSymbol,
+)
 from callstream_client.registry import SubjectVersions
 
 RecordT = TypeVar("RecordT")
@@ -33,6 +40,7 @@ CALLS: Final = TopicKind("runtime.calls", "runtime_call_event", RuntimeCallEvent
 HOT_SYMBOLS: Final = TopicKind("runtime.hot-symbols", "hot_symbol", HotSymbol.of)
 COVERAGE: Final = TopicKind("runtime.coverage", "coverage_gap", CoverageGap.of)
 PROBES: Final = TopicKind("runtime.probes", "probe_window", ProbeWindow.of)
+PLACEMENTS: Final = TopicKind("runtime.placements", "file_placement", FilePlacement.of)
 WATCHED: Final = TopicKind("runtime.watched", "watched_symbol", WatchedSymbol.of)
 
 

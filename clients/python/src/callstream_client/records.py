@@ -1248,3 +1248,38 @@ class ProbeWindow:
             record["spec_digest"],
             WindowEnd(record["end"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlacement:
+    """From when to when a node's agent told that processes mapped a file of one build. It grows under its key.
+    Processes keep what they have mapped, so the file may be in use after to_ns; where there is no record of a file,
+    nobody knows.
+    """
+
+    node: str
+    """Name of the node, as its agent names it."""
+    cluster: str
+    """Cluster of the node, as its agent names it; empty where it names none. Cluster and node together are the node."""
+    session: str
+    """Random word of the ingest process that saw it."""
+    build_id: str
+    """GNU build id of the file, in lower hex digits, as the kernel read it when the file was mapped."""
+    from_ns: int
+    """When the first loader event that says so was received. Nanoseconds since the Unix epoch, UTC."""
+    to_ns: int
+    """When the last one was received before the record was written. A record is written at most once a day while it
+    only grows. Nanoseconds since the Unix epoch, UTC.
+    """
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The record that was decoded with the schema of this type."""
+        return cls(
+            record["node"],
+            record["cluster"],
+            record["session"],
+            record["build_id"],
+            record["from_ns"],
+            record["to_ns"],
+        )

@@ -219,6 +219,11 @@ COVERAGE = {"node": "quay-7", "cluster": "", "from_ns": 0, "to_ns": 10**9, "even
             PROBES | {"policy": "tls", "namespace": "shop", "end": "Reloaded"},
             f"east/quay-7  shop/tls  Enabled  {SECOND}  Reloaded  2@41",
         ),
+        (
+            topics.PLACEMENTS,
+            {"node": "quay-7", "cluster": "east", "build_id": "a1b2", "from_ns": 0, "to_ns": 10**9},
+            f"east/quay-7  a1b2  {SECOND}  2@41",
+        ),
         (topics.PROBES, PROBES | {"policy": ""}, f"east/quay-7  agent  Refused  {SECOND}  2@41"),
         (
             topics.WATCH,

@@ -63,7 +63,7 @@ PIPELINE: Final = (
         (topics.CALLS, topics.HOT_PARTIALS, topics.COVERAGE),
         (topics.HOT_PARTIALS, topics.HOT_SYMBOLS, topics.DEAD_LETTERS, topics.WATCHED, topics.OWNERS),
         (topics.PARTIAL_COUNTS_TABLE, topics.HOT_SYMBOLS_TABLE, topics.NODE_COVERAGE_TABLE),
-        follows=(topics.WATCH, topics.PROBES),
+        follows=(topics.WATCH, topics.PROBES, topics.PLACEMENTS),
     ),
 )
 """The stages in data order."""

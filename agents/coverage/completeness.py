@@ -16,7 +16,7 @@ from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, Gap
 from agents.coverage.node_account import account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
-from agents.coverage.share import NO_SHARE, Beginning, PickSums, Share, ShareSums
+from agents.coverage.share import NO_SHARE, Beginning, NodeTime, PickSums, Share, ShareSums
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -35,12 +35,14 @@ class Completeness:
 
     `until_ns` is up to when it is known; 0 where nobody vouches. `is_vouched_twice`: two ingests vouched for one node
     at once, so its events may be counted twice. `is_every_node_known`: an authority of each cluster knew all its nodes.
-    `retired` counts, by whose word it was, the nodes that were gone before the end.
+    `retired` counts, by whose word it was, the nodes that were gone before the end. `sighted` is of the nodes on which
+    the file was seen, since it was; it decides nothing, because it says nothing of others. None: nobody looked.
     """
 
     until_ns: int = 0
     placed: Share = NO_SHARE
     all_nodes: Share = NO_SHARE
+    sighted: NodeTime | None = None
     is_vouched_twice: bool = False
     is_every_node_known: bool = False
     retired: tuple[tuple[str, int], ...] = ()
@@ -88,6 +90,7 @@ class FleetAccount:
         self._of_all = everywhere
         self._shared = [one for one in join(Interval(*one[:2]) for one in everywhere) if one.to_ns > one.from_ns]
         self._placements = placements
+        self._sighted: tuple[str, PickSums] | None = None
         accounts = self._accounts.values()
         self._first_owed_ns = min((one.owed[0].from_ns for one in accounts if one.owed), default=until_ns)
         gaps = [gap for account in accounts for gap in account.missing]
@@ -130,6 +133,7 @@ class FleetAccount:
             until_ns=self.until_ns,
             placed=self._share(self._summed(file), beginning),
             all_nodes=self._share(_ALL, beginning),
+            sighted=self._sighted_on(file, beginning),
             is_vouched_twice=self._twice_until_ns > since_ns,
             is_every_node_known=self._followed_from_ns <= since_ns,
             retired=tuple(sorted((by, nodes) for by, nodes in ended.items() if nodes)),
@@ -189,6 +193,16 @@ class FleetAccount:
         if self._last[0] != file:
             self._last = file, self._sums(self._base, self._pick(self._placed(file)))
         return self._last[1]
+
+    def _sighted_on(self, file: str | None, beginning: Beginning) -> NodeTime | None:
+        """Of the nodes on which the file was seen, since it was: it is not known when it was gone."""
+        nodes = None if file is None else self._placements.seen.get(file)
+        if file is None or nodes is None:
+            return None
+        if self._sighted is None or self._sighted[0] != file:
+            picked = self._pick((node, [Interval(at_ns, FOREVER_NS)]) for node, at_ns in nodes.items())
+            self._sighted = file, picked
+        return self._sighted[1].node_time(beginning)
 
     def _sums(self, *sums: PickSums) -> ShareSums:
         return ShareSums(sums, self._ranking, self._of_all, self.until_ns)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from agents.coverage.interval import Interval
 from schemas.node import NodeId
 
+Sightings = Mapping[str, Mapping[NodeId, int]]
+"""By build id and node: since when the file was seen there. That a node is not in it says nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placements:
@@ -17,6 +20,8 @@ class Placements:
     by_file: Mapping[str, Mapping[NodeId, Sequence[Interval]]] = field(default_factory=dict)
     unknown: Mapping[NodeId, Sequence[Interval]] = field(default_factory=dict)
     """By node, of the nodes that tell of their files. Of others nothing is known at any time."""
+    seen: Sightings = field(default_factory=dict)
+    """Of the files for which somebody looked where they were seen."""
 
 
 NO_PLACEMENTS = Placements()

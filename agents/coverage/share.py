@@ -56,6 +56,15 @@ class _Sums(NamedTuple):
     nodes: int
 
 
+@dataclass(frozen=True, slots=True)
+class NodeTime:
+    """Node-time since a moment, without its gaps; rounded as in `Share`."""
+
+    nodes: int = 0
+    watched_ms: int = 0
+    missing_ms: int = 0
+
+
 class PickSums:
     """The sums of a pick. In the stretches `shared`, something is missing on every node."""
 
@@ -75,6 +84,14 @@ class PickSums:
     def missing_since(self, moments: Numbers) -> list[int]:
         """Node-time that is missing since each moment."""
         return _each_sum([self._own.since(moments), self._shared.since(moments)])
+
+    def node_time(self, beginning: Beginning) -> NodeTime:
+        """The time since then."""
+        moments = numbers([beginning.since_ns, beginning.known_ns])
+        owed, owed_known = self.owed.since(moments)
+        missing = owed - owed_known + self.missing_since(moments)[1]
+        nodes = _behind(self.last_owed, moments)[0]
+        return NodeTime(nodes, (owed - missing) // NS_PER_MS, -(-missing // NS_PER_MS))
 
     def longest(self, since_ns: int, ranking: GapRanking) -> list[MissingInterval]:
         """The longest gaps since the moment, and perhaps others."""

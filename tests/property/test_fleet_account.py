@@ -12,6 +12,7 @@ from agents.coverage.completeness import FleetAccount
 from agents.coverage.interval import Interval, join
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import Placements
+from agents.coverage.share import NodeTime
 from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
 
@@ -41,6 +42,8 @@ class _Scene:
     undone: int | None
     files: list[tuple[int, int]]
     unknown: list[tuple[int, int]] | None = field(default=None)
+    seen: int | None = None
+    """Since when the file was seen there."""
 
     def records(self) -> list[CoverageGap]:
         """As they stand on the topic; the boots are told by the first heartbeats, one each."""
@@ -131,6 +134,7 @@ _SCENE = st.builds(
     st.none() | st.integers(55, 62),
     st.lists(_SPAN, max_size=2),
     st.none() | st.lists(_SPAN, max_size=1),
+    st.none() | _TIME,
 )
 
 
@@ -149,6 +153,7 @@ def _placements(scenes: Mapping[NodeId, _Scene]) -> Placements:
     return Placements(
         {"file": {node: _windows(scene.files) for node, scene in telling.items()}},
         {node: _windows(scene.unknown or []) for node, scene in telling.items()},
+        {"file": {node: scene.seen * MS for node, scene in scenes.items() if scene.seen is not None}},
     )
 
 
@@ -158,6 +163,28 @@ def _until(scenes: Mapping[NodeId, _Scene], now: int) -> int:
     if not open_ones:
         return max(ends.values(), default=0)
     return min(end for end in open_ones if end >= max(open_ones) - SILENCE)
+
+
+@given(st.lists(_SCENE, min_size=1, max_size=3), _TIME, st.integers(20, 60), st.lists(_SPAN, max_size=2))
+def test_sightings_count_from_when_a_file_was_seen_and_exclude_no_node(
+    found: list[_Scene], since: int, now: int, everywhere: list[tuple[int, int]]
+) -> None:
+    """The nodes on which it was seen have a sum of their own; what decides is what it is without them."""
+    scenes = {NodeId("east", f"n{number}"): scene for number, scene in enumerate(found)}
+    of_all = [GapInterval(a * MS, (a + length) * MS, "Skipped") for a, length in everywhere]
+    nodes, placements = {node: _known(scene) for node, scene in scenes.items()}, _placements(scenes)
+    covered = FleetAccount(nodes, now * MS, of_all=of_all, placements=placements).since(since * MS, file="file")
+    blind = FleetAccount(nodes, now * MS, of_all=of_all, placements=replace(placements, seen={}))
+    until = _until(scenes, now)
+
+    assert replace(covered, sighted=None) == blind.since(since * MS, file="file")
+    if until <= since:
+        assert covered.sighted is None
+        return
+    lost = {t for t in range(END * 2) if any(a <= t < a + length for a, length in everywhere)}
+    owed = [(s, t) for s in found if s.seen is not None for t in range(max(since, s.seen), until) if s.owes(t)]
+    missing = sum(s.misses(t) or t in lost for s, t in owed)
+    assert covered.sighted == NodeTime(len({id(s) for s, _ in owed}), len(owed) - missing, missing)
 
 
 @given(st.lists(_SCENE, min_size=1, max_size=3), _TIME, st.integers(20, 60), st.lists(_SPAN, max_size=2), st.booleans())

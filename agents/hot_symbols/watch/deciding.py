@@ -137,7 +137,7 @@ def _doubts_of_coverage(covered: Completeness) -> Iterator[Reason]:
         yield reasons.NOT_VOUCHED
     yield from dict.fromkeys(reasons.gap(one.node, one.cause) for one in covered.gaps)
     if covered.placed.missing_ms:
-        yield reasons.missing(covered.placed.watched_ms, covered.placed.missing_ms)
+        yield reasons.missing(covered.placed.watched_ms, covered.placed.missing_ms, covered.sighted)
 
 
 def _notes_of_coverage(covered: Completeness) -> Iterator[Reason]:

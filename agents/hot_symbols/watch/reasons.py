@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from agents.coverage.share import NodeTime
 from agents.probes.probe_table import AgentTold
 from agents.probes.unhooked import Unhooked
 from schemas.node import NodeId
@@ -100,10 +101,12 @@ def gap(node: NodeId | None, cause: str) -> Reason:
     return Reason(ReasonKind.GAP, f"events of {name or 'any node'} may be missing: {cause}", (name, cause))
 
 
-def missing(watched_ms: int, missing_ms: int) -> Reason:
-    """How much of the node-time is missing, of the nodes that decide."""
+def missing(watched_ms: int, missing_ms: int, sighted: NodeTime | None = None) -> Reason:
+    """How much of the node-time is missing, of the nodes that decide, and of those on which the file was seen."""
     whole_ms = watched_ms + missing_ms
     words = f"{100 * missing_ms / whole_ms:.6f} % of the node-time is missing: {missing_ms:,} of {whole_ms:,} ms"
+    if sighted is not None and sighted.nodes:
+        words += f"; {sighted.missing_ms:,} ms of it where its file was seen (nodes: {sighted.nodes:,})"
     return Reason(ReasonKind.MISSING, words)
 
 

@@ -14,6 +14,7 @@ from agents.coverage.missing import MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
 from agents.coverage.refused_minutes import RefusedMinutes
+from agents.coverage.share import NodeTime
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.reading.citations import Citation, cited
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
@@ -295,6 +296,7 @@ def _answer(
         "placed_nodes": covered.placed.nodes,
         "placed_watched_ms": covered.placed.watched_ms,
         "placed_missing_ms": covered.placed.missing_ms,
+        **_sighted(covered.sighted),
         "events_lost": covered.placed.events_lost,
         "every_node_known": covered.is_every_node_known,
         "retired": [{"said_by": by, "nodes": nodes} for by, nodes in covered.retired],
@@ -303,6 +305,17 @@ def _answer(
         **_images(ranked),
         "events": [one.as_record() for one in cited([event for row in ranked for event in row.events])],
         "named_by": sorted({one for row in ranked for one in row.snapshots if one})[:MAX_NAMED_BY],
+    }
+
+
+def _sighted(found: NodeTime | None) -> dict[str, int | None]:
+    """Of the nodes on which the watched file was seen."""
+    if found is None:
+        return dict.fromkeys(("sighted_nodes", "sighted_watched_ms", "sighted_missing_ms"))
+    return {
+        "sighted_nodes": found.nodes,
+        "sighted_watched_ms": found.watched_ms,
+        "sighted_missing_ms": found.missing_ms,
     }
 
 
@@ -361,6 +374,9 @@ MOVING: Final = frozenset(
         "placed_nodes",
         "placed_watched_ms",
         "placed_missing_ms",
+        "sighted_nodes",
+        "sighted_watched_ms",
+        "sighted_missing_ms",
         "reasons",
         "gaps",
     }

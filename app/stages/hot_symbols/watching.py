@@ -29,6 +29,7 @@ from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
 from app.stages.hot_symbols.hook_reading import HookReading
 from app.stages.hot_symbols.horizon import Horizon
+from app.stages.hot_symbols.placement_reading import PlacementReading
 from app.stages.hot_symbols.refusing import refused_records
 from app.stages.hot_symbols.row_age import row_age_ns
 from app.stages.hot_symbols.schema_lookup import meet_patiently
@@ -93,6 +94,7 @@ class WatchTask:
         self._letters_topic = settings.name(topics.DEAD_LETTERS)
         self._rows = WholeTopics(settings, dict.fromkeys((self._rows_topic, nodes_topic, self._letters_topic), count))
         self._hooks = HookReading(settings, count, self._refused)
+        self._placements = PlacementReading(settings, count, self._refused)
         self._horizon = Horizon(settings, runtime.admin, count)
         self._list = WatchList(self._refused, MAX_PLACES)
         self._is_list_new = True
@@ -252,8 +254,10 @@ class WatchTask:
             if not await asyncio.to_thread(self._hooks.follow):
                 return
             hooks = await asyncio.to_thread(self._hooks.known, self._store.files, self._board.build_ids)
+            build_ids = {one.build_id for one in self._board.watches.values() if one.build_id}
+            placements = await asyncio.to_thread(self._placements.follow, build_ids)
             # Gaps of all nodes as they are now: a stage on the way may have said that it never read what it passed.
-            self._board.cover(self._nodes_then, self._fleet.of_all(), hooks=hooks)
+            self._board.cover(self._nodes_then, self._fleet.of_all(), placements, hooks)
             self._nodes_then, self._rows_to_see = None, None
             self._has_nodes = True
             self._dirty.update(self._board.watches)

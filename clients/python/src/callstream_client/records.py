@@ -1024,6 +1024,14 @@ class WatchedSymbol:
     """As watched_ms, of the times in which the file was placed on a node, or may have been."""
     placed_missing_ms: int
     """As missing_ms, of these times. They decide: NeverHit needs 0, and no gaps."""
+    sighted_nodes: int | None
+    """Nodes on which a process was seen to map the watched file, by runtime.placements. It may have run on others all
+    the same. null: no build id is watched, or the topic is not read yet.
+    """
+    sighted_watched_ms: int | None
+    """As watched_ms, of these nodes, since the file was first seen there."""
+    sighted_missing_ms: int | None
+    """As missing_ms, of these times. They decide nothing."""
     events_lost: int | None
     """Events that counters of losses say for these times; null: a loss has no number, or no worker has answered."""
     every_node_known: bool
@@ -1083,6 +1091,9 @@ class WatchedSymbol:
             record["placed_nodes"],
             record["placed_watched_ms"],
             record["placed_missing_ms"],
+            record["sighted_nodes"],
+            record["sighted_watched_ms"],
+            record["sighted_missing_ms"],
             record["events_lost"],
             record["every_node_known"],
             tuple(map(RetiredNodes.of, record["retired"])),

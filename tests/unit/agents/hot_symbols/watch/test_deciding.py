@@ -6,7 +6,7 @@ import pytest
 
 from agents.coverage.completeness import Completeness
 from agents.coverage.missing import MissingInterval
-from agents.coverage.share import Share
+from agents.coverage.share import NodeTime, Share
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.watch.bearing_rows import MAX_SEEN, UnsureHits
 from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, HooksKnown, best_possible, decided
@@ -136,6 +136,25 @@ def test_never_is_said_where_hooks_were_loaded_or_the_author_says_so(
     said, reasons = decided(watch, code_of(watch, files()), found, COMPLETE, hooks)
 
     assert (said, [reason.kind for reason in reasons]) == (answer, why)
+
+
+@pytest.mark.parametrize(
+    ("sighted", "words"),
+    [
+        (None, "% of the node-time is missing: 1 of 9 ms"),
+        (NodeTime(), "% of the node-time is missing: 1 of 9 ms"),
+        (NodeTime(2, 5, 0), "missing: 1 of 9 ms; 0 ms of it where its file was seen (nodes: 2)"),
+    ],
+)
+def test_what_is_missing_where_the_file_was_seen_is_told_and_decides_nothing(
+    sighted: NodeTime | None, words: str
+) -> None:
+    """It may have run on other nodes all the same."""
+    covered = replace(COMPLETE, placed=Share(1, 8, 1), sighted=sighted)
+    answer, [reason] = decided(PARSE, code_of(PARSE, files()), NO_HITS, covered, HooksKnown())
+
+    assert (answer, reason.kind) == (NOT_SEEN, R.MISSING)
+    assert reason.words.endswith(words)
 
 
 def test_loaded_hooks_are_told_where_events_are_missing() -> None:

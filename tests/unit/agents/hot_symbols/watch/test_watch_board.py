@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.placements import Placements
 from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import module_in, published_value
@@ -186,3 +187,19 @@ def test_that_somebody_vouches_is_news() -> None:
     assert (unknown["nodes"], unknown["answer"]) == (0, "Hit")
     assert is_news(unknown, known)
     assert not is_news(known, unknown)
+
+
+def test_an_answer_tells_of_the_nodes_on_which_its_file_was_seen() -> None:
+    """From the sighting on; nothing while nobody looked. It moves without being news."""
+    made = board(BY_BUILD)
+    nodes = {NodeId("east", name): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")]) for name in ("n", "m")}
+    made.cover(nodes)
+    before = asked(made, BY_BUILD)
+    made.cover(nodes, placements=Placements(seen={BUILD: {NodeId("east", "n"): 12 * DAY}}))
+    after = asked(made, BY_BUILD)
+    names = ("sighted_nodes", "sighted_watched_ms", "sighted_missing_ms")
+
+    assert [before[name] for name in names] == [None, None, None]
+    assert [after[name] for name in names] == [1, 3 * 86_400_000, 0]
+    assert {name for name in after if after[name] != before[name]} == {*names}
+    assert not is_news(before, after)

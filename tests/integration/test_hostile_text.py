@@ -61,6 +61,7 @@ def _environ(embedded: EmbeddedBroker) -> dict[str, str]:
         records.COVERAGE_GAP: _avro(records.COVERAGE_GAP, cause="Overflow", from_ns=0, to_ns=10**18),
         records.DEAD_LETTER: _avro(records.DEAD_LETTER),
         records.PROBE_WINDOW: _avro(records.PROBE_WINDOW),
+        records.FILE_PLACEMENT: _avro(records.FILE_PLACEMENT),
         records.AUDIT_RECORD: _avro(records.AUDIT_RECORD),
         records.WATCH: _WATCH,
         records.WATCHED_SYMBOL: _avro(records.WATCHED_SYMBOL, watch_id=_WATCH_ID, answer="NotSeen", gaps_more=1),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.coverage import completeness, vouching
-from agents.coverage.completeness import FleetAccount
+from agents.coverage.completeness import Completeness, FleetAccount
 from agents.coverage.interval import Interval, join
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import Placements
@@ -165,23 +165,34 @@ def _until(scenes: Mapping[NodeId, _Scene], now: int) -> int:
     return min(end for end in open_ones if end >= max(open_ones) - SILENCE)
 
 
-@given(st.lists(_SCENE, min_size=1, max_size=3), _TIME, st.integers(20, 60), st.lists(_SPAN, max_size=2))
+@given(
+    st.lists(_SCENE, min_size=1, max_size=3),
+    _TIME,
+    st.none() | _TIME,
+    st.integers(20, 60),
+    st.lists(_SPAN, max_size=2),
+)
 def test_sightings_count_from_when_a_file_was_seen_and_exclude_no_node(
-    found: list[_Scene], since: int, now: int, everywhere: list[tuple[int, int]]
+    found: list[_Scene], since: int, forgotten: int | None, now: int, everywhere: list[tuple[int, int]]
 ) -> None:
     """The nodes on which it was seen have a sum of their own; what decides is what it is without them."""
     scenes = {NodeId("east", f"n{number}"): scene for number, scene in enumerate(found)}
     of_all = [GapInterval(a * MS, (a + length) * MS, "Skipped") for a, length in everywhere]
     nodes, placements = {node: _known(scene) for node, scene in scenes.items()}, _placements(scenes)
-    covered = FleetAccount(nodes, now * MS, of_all=of_all, placements=placements).since(since * MS, file="file")
-    blind = FleetAccount(nodes, now * MS, of_all=of_all, placements=replace(placements, seen={}))
+    forgotten_ns = None if forgotten is None else forgotten * MS
+
+    def covered_by(placements: Placements) -> Completeness:
+        account = FleetAccount(nodes, now * MS, of_all=of_all, placements=placements)
+        return account.since(since * MS, file="file", forgotten_ns=forgotten_ns)
+
+    covered = covered_by(placements)
     until = _until(scenes, now)
 
-    assert replace(covered, sighted=None) == blind.since(since * MS, file="file")
+    assert replace(covered, sighted=None) == covered_by(replace(placements, seen={}))
     if until <= since:
         assert covered.sighted is None
         return
-    lost = {t for t in range(END * 2) if any(a <= t < a + length for a, length in everywhere)}
+    lost = {t for t in range(until) if any(a <= t < a + length for a, length in everywhere) or t < (forgotten or 0)}
     owed = [(s, t) for s in found if s.seen is not None for t in range(max(since, s.seen), until) if s.owes(t)]
     missing = sum(s.misses(t) or t in lost for s, t in owed)
     assert covered.sighted == NodeTime(len({id(s) for s, _ in owed}), len(owed) - missing, missing)

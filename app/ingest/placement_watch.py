@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 5.0
 """Between two looks; a file that is mapped again and again costs one look-up in this time."""
-_FLUSH_SECONDS: Final = 5.0
-_LAST_FLUSH_SECONDS: Final = 1.0
+_FLUSH_SECONDS: Final = 0.5
+"""A stop waits for a thread twice as long. What a broker has not acknowledged then is looked at the next time."""
 
 
 class PlacementWriter(Protocol):
@@ -33,11 +33,15 @@ class PlacementWriter(Protocol):
     def is_ready(self) -> bool:
         """Whether nothing has to be looked up first."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why placements cannot be written; None when they can."""
+
     def write(self, several: Iterable[FilePlacement]) -> bool:
         """Send placements; returns whether all are on their way."""
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Wait until they are there; returns whether they are."""
+        """Wait until nothing is on its way any more; returns whether it is so."""
 
 
 class PlacementWatch:
@@ -56,6 +60,7 @@ class PlacementWatch:
         self._take, self._writer = take, writer
         self._public_name, self._wall_ns = public_name, wall_ns
         self._files = NodeFiles(session)
+        self._sent: list[FilePlacement] = []
         self._has_said_full = False
         self._stopped = threading.Event()
 
@@ -71,10 +76,10 @@ class PlacementWatch:
     def finish(self) -> None:
         """When `run` has ended: tell what is left, if that needs no look-up."""
         if self._writer.is_ready:
-            self.step(_LAST_FLUSH_SECONDS)
+            self.step()
 
-    def step(self, flush_seconds: float = _FLUSH_SECONDS) -> None:
-        """Take what was seen, and tell what is due."""
+    def step(self) -> None:
+        """Take what was seen, and tell what is due, once the broker has what was told before."""
         found, left_out = self._take()
         for node, seen in found.items():
             public = public_node(self._public_name, node)
@@ -85,7 +90,19 @@ class PlacementWatch:
         if left_out and not self._has_said_full:
             self._has_said_full = True
             log.warning("more than %d files were mapped on this node; runtime.placements lacks some", MAX_BUILDS)
-        now_ns = self._wall_ns()
-        due = self._files.due(now_ns)
-        if due and self._writer.write(due) and self._writer.flush(flush_seconds):
-            self._files.told(due, now_ns)
+        if self._is_settled():
+            due = self._files.due(self._wall_ns())
+            if due and self._writer.write(due):
+                self._sent = due
+                self._is_settled()
+
+    def _is_settled(self) -> bool:
+        """Whether nothing is on its way any more. The topic has it then, or it is due again."""
+        if not self._sent:
+            return True
+        if not self._writer.flush(_FLUSH_SECONDS):
+            return False
+        if self._writer.trouble is None:
+            self._files.told(self._sent, self._wall_ns())
+        self._sent = []
+        return True

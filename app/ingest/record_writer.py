@@ -89,8 +89,11 @@ class RecordWriter(Generic[RecordT]):
         return are_sent
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Wait until the broker has everything, at most for the timeout; returns whether it has."""
-        return self._producer.flush(timeout_seconds) == 0 and self.trouble is None
+        """Wait until nothing is on its way any more, at most for the timeout; returns whether it is so.
+
+        The broker has what was sent then, if there is no `trouble`.
+        """
+        return self._producer.flush(timeout_seconds) == 0
 
     def _is_known(self) -> bool:
         if self.is_ready:

@@ -24,16 +24,20 @@ class Written:
     def __init__(self) -> None:
         self.placements: list[FilePlacement] = []
         self.is_ready = self.is_there = True
+        self.trouble: str | None = None
+        self._on_its_way: list[FilePlacement] = []
 
     def write(self, several: Iterable[FilePlacement]) -> bool:
-        """Take them where the topic is there."""
-        if self.is_there:
-            self.placements += several
+        """Take them; they are there when the topic is, and nothing refuses them."""
+        self._on_its_way += several
         return True
 
     def flush(self, timeout_seconds: float) -> bool:
         """Whether it is there."""
         assert timeout_seconds > 0
+        if self.is_there:
+            self.placements += self._on_its_way if self.trouble is None else []
+            self._on_its_way = []
         return self.is_there
 
 
@@ -78,14 +82,18 @@ def test_a_file_that_a_process_mapped_is_told_with_the_receipt_of_its_events() -
     assert topic.placements == [told]
 
 
-def test_what_the_topic_did_not_take_is_told_later() -> None:
-    """Kafka may be away for a while."""
+def test_what_is_on_its_way_is_not_sent_again_and_what_was_refused_is() -> None:
+    """Kafka may be away for a while, or not let us write."""
     buffer, topic = buffer_at([MS]), Written()
     watch = watch_of(buffer, topic)
     topic.is_there = False
     buffer.put(loader(BUILD))
     watch.step()
-    topic.is_there = True
+    watch.step()
+    topic.is_there, topic.trouble = True, "refused"
+    watch.step()
+    assert topic.placements == []
+    topic.trouble = None
     watch.step()
     watch.step()
 

@@ -310,13 +310,8 @@ def _answer(
 
 def _sighted(found: NodeTime | None) -> dict[str, int | None]:
     """Of the nodes on which the watched file was seen."""
-    if found is None:
-        return dict.fromkeys(("sighted_nodes", "sighted_watched_ms", "sighted_missing_ms"))
-    return {
-        "sighted_nodes": found.nodes,
-        "sighted_watched_ms": found.watched_ms,
-        "sighted_missing_ms": found.missing_ms,
-    }
+    numbers = (None, None, None) if found is None else (found.nodes, found.watched_ms, found.missing_ms)
+    return dict(zip(SIGHTED, numbers, strict=True))
 
 
 def _snapshots(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -363,6 +358,7 @@ def _listed(ranked: Sequence[WatchedRow]) -> Sequence[WatchedRow]:
     return first[: sum(size <= MAX_LISTED_BYTES for size in sizes)]
 
 
+SIGHTED: Final = ("sighted_nodes", "sighted_watched_ms", "sighted_missing_ms")
 MOVING: Final = frozenset(
     {
         "complete_ns",
@@ -374,9 +370,7 @@ MOVING: Final = frozenset(
         "placed_nodes",
         "placed_watched_ms",
         "placed_missing_ms",
-        "sighted_nodes",
-        "sighted_watched_ms",
-        "sighted_missing_ms",
+        *SIGHTED,
         "reasons",
         "gaps",
     }

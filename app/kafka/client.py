@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aiokafka.errors import BrokerResponseError
 from aiokafka.errors import KafkaError as ConsumerError
 from aiokafka.errors import KafkaTimeoutError as AnswerOverdueError
 from confluent_kafka import KafkaError, KafkaException
@@ -55,6 +56,23 @@ CONNECTION_ERRORS: Final = frozenset(
 )
 """No broker answers, or one has stopped to."""
 
+_NOT_READY: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+"""What brokers answer while one of them is away or has just come back. An unknown topic is not among them: it may be
+gone for good."""
+
 ISOLATION_LEVEL: Final = "read_committed"
 """How every consumer of ours reads transactions: a raw topic may be written by a mirror that uses them. What an aborted
 one wrote is read by nobody, so stages, archives, replays and books agree on what happened."""
@@ -86,9 +104,15 @@ class KafkaUnreachableError(ServerError):
 
 def is_away(error: BaseException) -> bool:
     """Whether an error of a Kafka client, of either library, says no more than that no broker serves us now."""
-    if isinstance(error, KafkaException):
-        return error.args[0].code() in CONNECTION_ERRORS or bool(error.args[0].retriable())
-    return isinstance(error, AnswerOverdueError) or (isinstance(error, ConsumerError) and bool(error.retriable))
+    match error:
+        case KafkaException():
+            return error.args[0].code() in CONNECTION_ERRORS | _NOT_READY
+        case BrokerResponseError():
+            return error.errno in _NOT_READY
+        case ConsumerError():
+            return bool(error.retriable) or isinstance(error, AnswerOverdueError)
+        case _:
+            return False
 
 
 class ClientConfig(dict[str, Any]):

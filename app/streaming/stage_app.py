@@ -95,7 +95,7 @@ class StageApp(faust.App):
             case SymbolStoreError():  # speaks about a file, never about an event
                 self.fail(ExitCode.FILE_DAMAGED, str(error))
             case _ if is_away(error):
-                self.fail(ExitCode.UNAVAILABLE, f"no Kafka broker answers: {type(error).__name__} at {_place(error)}")
+                self.fail(ExitCode.UNAVAILABLE, f"Kafka cannot be used now: {type(error).__name__} at {_place(error)}")
 
     def blame_foreign(self, error: BaseException) -> None:
         """End the process by a code of its own if what failed has read another program's record. Blocks.

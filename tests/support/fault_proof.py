@@ -79,8 +79,8 @@ def loss_account(
     """Compute again everything that happened from `since_ns` on, and look for what is missing in the gaps."""
     account = LossAccount()
     for lived in lives:
-        for time_ns, digest in happened(lived.life):
-            if not since_ns <= time_ns <= lived.over_ns:
+        for time_ns, digest in happened(lived.life, lived.over_ns):
+            if time_ns < since_ns:
                 continue
             account.happened += 1
             if digest not in raw.values:

@@ -31,6 +31,8 @@ REGISTRY_AWAY_SECONDS = 30.0
 BROKER_PAUSE_SECONDS = 20.0
 LAST_FAULT_SECONDS = 20.0
 """Before the end of the load: a stage that was away for longer than its session has to be back under load."""
+LIFE_SECONDS = 3_600
+"""Of an agent, at most: the load of a run goes on until its last fault is over, however slow the machine is."""
 OUTLASTS_SESSION_SECONDS = 11.0
 """A member that stays away this long loses its partitions before it comes back."""
 
@@ -97,6 +99,12 @@ class LiveAgents:
         self.process.end(number, within_seconds=10)
         self.lives[-1].over_ns = time.time_ns()
 
+    def be_quiet(self) -> None:
+        """Have nothing happen any more, while the agent goes on."""
+        assert self.process is not None
+        self.lives[-1].over_ns = time.time_ns()
+        self.process.signal(signal.SIGUSR1)
+
     def close(self) -> None:
         """End the process, if it runs."""
         if self.process is not None:
@@ -104,10 +112,16 @@ class LiveAgents:
 
 
 class FaultRun:
-    """Faults against one pipeline; `drain_seconds` and `failover_seconds` are what was measured."""
+    """Faults against one pipeline; `drain_seconds` and `failover_seconds` are what was measured.
 
-    def __init__(self, pipeline: PipelineRun, broker: BreakableBroker, agents: LiveAgents, seed: int) -> None:
+    The load lasts for `load_seconds`, and for longer where the faults take longer.
+    """
+
+    def __init__(
+        self, pipeline: PipelineRun, broker: BreakableBroker, agents: LiveAgents, *, seed: int, load_seconds: float
+    ) -> None:
         self.pipeline, self.broker, self.agents = pipeline, broker, agents
+        self._load_seconds = load_seconds
         self.chance = random.Random(seed)
         self.drain_seconds: list[float] = []
         self.failover_seconds: list[float] = []
@@ -117,13 +131,16 @@ class FaultRun:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Do everything, one after the other, and then more of what breaks stages until the load nears its end."""
+        """Do everything, one after the other, and more of what breaks stages while there is time; then end the load."""
         for name, fault in [*self._first_half(), *self._second_half()]:
             self._do(name, fault)
         for name, fault in itertools.cycle(self._stages_again()):
-            if time.time() > self.agents.until_s - LAST_FAULT_SECONDS:
-                return
+            if time.monotonic() - self._began > self._load_seconds - LAST_FAULT_SECONDS:
+                break
             self._do(name, fault)
+        self.pipeline.sleep(LAST_FAULT_SECONDS)
+        assert time.time() < self.agents.until_s, "the load ended before the last fault"
+        self.agents.be_quiet()
 
     def _do(self, name: str, fault: Fault) -> None:
         self.story.append(f"{time.monotonic() - self._began:6.1f} s  {name}")

@@ -4,9 +4,11 @@
 its loss counters on a metrics page. As in Tetragon, a reader has a queue of 10,000 events; what does not fit is dropped
 and counted.
 
+A SIGUSR1 makes its node quiet: nothing happens any more, and the agent goes on.
+
 What happens in a life is computed from the life alone, so a test knows every event in advance:
-`python -m tests.support.live_agent LIFE happened` writes them out. That is a process of its own, because the stacks of
-events are of the libraries that their process has mapped.
+`python -m tests.support.live_agent LIFE happened UNTIL_NS` writes out those up to a time. That is a process of its own,
+because the stacks of events are of the libraries that their process has mapped.
 """
 
 import itertools
@@ -111,6 +113,7 @@ class Happenings:
         self._queue: deque[bytes] = deque()
         self._rest = _NOTHING
         self._queue_events = life.queue_events
+        self._quiet_ns = life.until_s * _NS
         self.events_taken = 0
         self.overflowed = 0
 
@@ -119,6 +122,10 @@ class Happenings:
         self._happen(reading=False)
         self._queue.clear()
         self._rest = _NOTHING
+
+    def be_quiet(self) -> None:
+        """Nothing happens from now on."""
+        self._quiet_ns = time.time_ns()
 
     @property
     def finished(self) -> bool:
@@ -142,7 +149,7 @@ class Happenings:
         return piece
 
     def _happen(self, *, reading: bool) -> None:
-        now_ns = time.time_ns()
+        now_ns = min(time.time_ns(), self._quiet_ns)
         while self._next is not None and self._next[0] <= now_ns:
             event = self._next[1]
             if not reading:
@@ -202,9 +209,9 @@ def event_digest(event: bytes) -> bytes:
     return blake2b(event, digest_size=DIGEST_BYTES).digest()
 
 
-def happened(life: Life) -> Iterator[tuple[int, bytes]]:
-    """When each event of a life happens, and its digest, as the life's own process has them."""
-    command = [sys.executable, "-m", "tests.support.live_agent", life.as_json(), "happened"]
+def happened(life: Life, until_ns: int) -> Iterator[tuple[int, bytes]]:
+    """When each event of a life happens up to a time, and its digest, as the life's own process has them."""
+    command = [sys.executable, "-m", "tests.support.live_agent", life.as_json(), "happened", str(until_ns)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         while record := process.stdout.read(_HAPPENED.size):
@@ -216,13 +223,15 @@ def main() -> None:
     """Serve one life until a SIGTERM, or write out what happens in it."""
     life = Life.from_json(sys.argv[1])
     if "happened" in sys.argv[2:]:
-        for time_ns, event in life.events():
+        until_ns = int(sys.argv[3])
+        for time_ns, event in itertools.takewhile(lambda one: one[0] <= until_ns, life.events()):
             sys.stdout.buffer.write(_HAPPENED.pack(time_ns, event_digest(event)))
         return
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server = LiveServer(life)
     _Metrics.happenings = server.happenings
+    signal.signal(signal.SIGUSR1, lambda *_: server.happenings.be_quiet())
     with ThreadingHTTPServer(("127.0.0.1", life.metrics_port), _Metrics) as page, server:
         threading.Thread(target=page.serve_forever, daemon=True).start()
         stop.wait()

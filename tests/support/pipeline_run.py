@@ -30,6 +30,8 @@ class Ended:
     name: str
     code: int
     at_s: float
+    said: str
+    """The last line of its log, which has the reason."""
 
 
 @dataclass
@@ -84,7 +86,8 @@ class PipelineRun:
         for name in sorted(self.wanted):
             code = self.processes[name].exit_code
             if code is not None:
-                self.ended.append(Ended(name, code, time.time()))
+                last_line = self.processes[name].log_tail().rstrip().rpartition("\n")[2]
+                self.ended.append(Ended(name, code, time.time(), last_line))
                 self.processes[name].start()
 
     def sleep(self, seconds: float) -> None:

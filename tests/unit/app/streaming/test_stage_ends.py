@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaTimeoutError, NotLeaderForPartitionError
+from aiokafka.errors import (
+    CommitFailedError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NotLeaderForPartitionError,
+    UnknownTopicOrPartitionError,
+)
 from confluent_kafka import KafkaError, KafkaException
 
 from app.kafka.client import KafkaUnreachableError
@@ -63,7 +69,8 @@ def _ways_to_end(stage_app: StageApp, error: Exception) -> list[Ended]:
     [
         (KafkaException(KafkaError(KafkaError._TRANSPORT)), ExitCode.UNAVAILABLE),
         (KafkaException(KafkaError(KafkaError._TIMED_OUT)), ExitCode.UNAVAILABLE),
-        (KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION, retriable=True)), ExitCode.UNAVAILABLE),
+        (KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION)), ExitCode.UNAVAILABLE),
+        (KafkaException(KafkaError(KafkaError.FENCED_LEADER_EPOCH)), ExitCode.UNAVAILABLE),
         (KafkaConnectionError("secret"), ExitCode.UNAVAILABLE),
         (KafkaTimeoutError("secret"), ExitCode.UNAVAILABLE),
         (NotLeaderForPartitionError("secret"), ExitCode.UNAVAILABLE),
@@ -85,7 +92,12 @@ def test_whatever_fails_for_want_of_a_server_or_a_file_ends_by_its_code(
 
 @pytest.mark.parametrize(
     "error",
-    [KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)), CommitFailedError("secret")],
+    [
+        KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)),
+        KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)),
+        UnknownTopicOrPartitionError("secret"),
+        CommitFailedError("secret"),
+    ],
 )
 def test_a_refusal_of_kafka_is_not_taken_for_its_absence(stage_app: StageApp, error: Exception) -> None:
     """A restart does not help against it, and nobody should wait for that."""

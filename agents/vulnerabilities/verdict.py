@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self, assert_never
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.vulnerabilities.product_images import HitImage, ProductImage, Whereabouts
 from agents.vulnerabilities.verdicts import (

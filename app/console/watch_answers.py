@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Watch
 from app.stages.hot_symbols.answer_lines import doubts, in_words

@@ -12,7 +12,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.vulnerabilities.product_images import ProductImage, Whereabouts, hit_images
 from app.export.vex_file import VexSubject

@@ -7,7 +7,7 @@ that nobody has read yet has no series, for a zero would say something.
 from functools import partial
 from typing import Final
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from app.telemetry.metric import STAGE, TOPIC, BufferPlace, Label, Metric, MetricKind, Process
 from schemas.probes import AgentAnswer, PolicyState, SeenHookState
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, assert_never
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import MAX_CHARS, Watch
 from agents.vulnerabilities.advisory import Advisory

@@ -7,7 +7,8 @@ import pytest
 
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.table.any_name import AnyName
-from agents.hot_symbols.watch.deciding import AnswerKind, best_possible
+from agents.hot_symbols.watch.answer_kind import AnswerKind
+from agents.hot_symbols.watch.deciding import best_possible
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode, watched_codes

@@ -9,27 +9,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from agents.coverage.completeness import Completeness
 from agents.hot_symbols.watch import reasons
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.bearing_rows import NO_UNSURE_HITS, UnsureHits
 from agents.hot_symbols.watch.reasons import Reason
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode
 from agents.probes.probe_table import UNTOLD, AgentTold
 from agents.probes.unhooked import ALL_HOOKED, Unhooked
-
-
-class AnswerKind(StrEnum):
-    """Symbols of the Avro enum WatchAnswer; a watch that no worker has answered is `Unknown`."""
-
-    UNKNOWN = "Unknown"
-    HIT = "Hit"
-    NEVER_HIT = "NeverHit"
-    NEVER_ENTERED = "NeverEntered"
-    NOT_SEEN = "NotSeen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from agents.hot_symbols.watch.deciding import AnswerKind, DecidedAnswer
+from agents.hot_symbols.watch.answer_kind import AnswerKind
+from agents.hot_symbols.watch.deciding import DecidedAnswer
 from agents.hot_symbols.watch.reasons import ReasonKind
 from app.operators.times import time_text
 from schemas.node import NodeId

@@ -7,7 +7,7 @@ there are left out.
 from collections.abc import Mapping
 from typing import Any
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.watch import Watch
 from app.kafka.decoded_records import decoded_records
 from app.kafka.refused import RefusedRecords

@@ -19,7 +19,7 @@ from agents.coverage.fleet import MAX_NODES, FleetCoverage
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import WatchedCode, watched_codes

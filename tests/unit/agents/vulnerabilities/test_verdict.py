@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.vulnerabilities.product_images import HitImage, ProductImage
 from agents.vulnerabilities.verdict import (

@@ -8,8 +8,9 @@ from agents.coverage.completeness import Completeness
 from agents.coverage.missing import MissingInterval
 from agents.coverage.share import NodeTime, Share
 from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from agents.hot_symbols.watch.bearing_rows import MAX_SEEN, UnsureHits
-from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, HooksKnown, best_possible, decided
+from agents.hot_symbols.watch.deciding import NO_HITS, HitsFound, HooksKnown, best_possible, decided
 from agents.hot_symbols.watch.files import NoNames
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch

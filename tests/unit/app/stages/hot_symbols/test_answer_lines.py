@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agents.hot_symbols.watch import reasons
-from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.answer_kind import AnswerKind
 from app.stages.hot_symbols.answer_lines import best_lines, in_words, watched_table
 
 HOUR = 3_600_000_000_000

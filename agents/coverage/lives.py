@@ -8,7 +8,7 @@ created again in between: then nobody owes for the time between. A node that onl
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from agents.coverage.interval import Interval
+from agents.coverage.interval import Interval, Stretch
 from agents.coverage.told import Told, Word
 
 FOREVER_NS: Final = (1 << 63) - 1
@@ -23,17 +23,34 @@ class Life(NamedTuple):
     ended_by: str | None
 
 
-def lives(told: Told, vouched: Iterable[Interval], gaps: Iterable[Interval] = ()) -> list[Life]:
+class _Heard(NamedTuple):
+    """When a node was heard of: it was vouched for, or a gap ended, because its ingest saw once more."""
+
+    vouched: Sequence[Interval]
+    gaps: Sequence[Stretch]
+
+    def first_ns(self) -> int:
+        """The first time."""
+        return min([FOREVER_NS, *[one.from_ns for one in self.vouched], *[gap.to_ns for gap in self.gaps]])
+
+    def is_between(self, from_ns: int, to_ns: int) -> bool:
+        """Whether it was, behind the one moment and before the other."""
+        if any(one.to_ns > from_ns and one.from_ns < to_ns for one in self.vouched):
+            return True
+        # an instant lasts until the next nanosecond
+        return any(gap.to_ns < to_ns and max(gap.to_ns, gap.from_ns + 1) > from_ns for gap in self.gaps)
+
+
+def lives(told: Told, vouched: Iterable[Interval], gaps: Iterable[Stretch] = ()) -> list[Life]:
     """The lives of a node, in order. It was heard of when it was vouched for, and by the end of each of its gaps.
 
     A gap may begin before the node was there: a loss is reported with some time before it.
     """
-    gaps = list(gaps)
-    heard = sorted([*vouched, *(_end_of(gap) for gap in gaps)])
+    heard = _Heard(list(vouched), list(gaps))
     retired = told.retired()
     starts = _starts(told, heard, retired)
-    first = min([FOREVER_NS, *starts[:1], *(one.from_ns for one in heard[:1])])
-    begin_ns = min([first, *(gap.from_ns for gap in gaps if not starts or gap.to_ns <= starts[0])])
+    first = min([heard.first_ns(), *starts[:1]])
+    begin_ns = min([first, *[gap.from_ns for gap in heard.gaps if not starts or gap.to_ns <= starts[0]]])
     if begin_ns == FOREVER_NS:
         return []
     found: list[Life] = []
@@ -41,7 +58,7 @@ def lives(told: Told, vouched: Iterable[Interval], gaps: Iterable[Interval] = ()
         if word.at_ns < begin_ns:
             continue
         next_ns = next((at_ns for at_ns in starts if at_ns >= word.at_ns), FOREVER_NS)
-        if _is_heard(heard, word.at_ns, next_ns):
+        if heard.is_between(word.at_ns, next_ns):
             continue
         found.append(Life(begin_ns, word.at_ns, word.by))
         begin_ns = next_ns
@@ -50,7 +67,7 @@ def lives(told: Told, vouched: Iterable[Interval], gaps: Iterable[Interval] = ()
     return [*found, Life(begin_ns, FOREVER_NS, None)]
 
 
-def _starts(told: Told, heard: Sequence[Interval], retired: Sequence[Word]) -> list[int]:
+def _starts(told: Told, heard: _Heard, retired: Sequence[Word]) -> list[int]:
     """Boots and creations. The boot of a machine that became a node later does not count, if it was silent until."""
     created = sorted(told.created())
     boots = told.booted()
@@ -59,16 +76,7 @@ def _starts(told: Told, heard: Sequence[Interval], retired: Sequence[Word]) -> l
             at_ns
             for at_ns in boots
             if at_ns >= made_ns
-            or _is_heard(heard, at_ns, made_ns)
+            or heard.is_between(at_ns, made_ns)
             or any(at_ns <= word.at_ns < made_ns for word in retired)
         ]
     return sorted([*boots, *created])
-
-
-def _is_heard(heard: Sequence[Interval], from_ns: int, to_ns: int) -> bool:
-    return any(one.to_ns > from_ns and one.from_ns < to_ns for one in heard)
-
-
-def _end_of(gap: Interval) -> Interval:
-    """The moment at which the node was heard of again: a gap ends when its ingest sees once more."""
-    return Interval(gap.to_ns, gap.to_ns if gap.to_ns > gap.from_ns else gap.to_ns + 1)

@@ -19,6 +19,7 @@ from schemas.coverage import GapCause
 from schemas.node import NodeId
 
 _end_of: Final = itemgetter(1)
+_UNKNOWN: Final = GapCause.UNKNOWN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def account_of(node: NodeId, known: NodeCoverage, found: Sequence[Life], until_n
 def _unread(known: NodeCoverage, before_ns: int) -> Iterator[Interval]:
     """Times before a node was heard of of which a record tells that nobody can read: it may have been there."""
     for gap in known.gaps:
-        if gap.cause == GapCause.UNKNOWN.value and gap.from_ns < min(gap.to_ns, before_ns):
+        if gap.cause == _UNKNOWN and gap.from_ns < min(gap.to_ns, before_ns):
             yield Interval(gap.from_ns, min(gap.to_ns, before_ns))
 
 

@@ -26,6 +26,8 @@ MAX_COUNTED: Final = 64
 
 _MAX_DETAIL: Final = 64
 
+_UNKNOWN: Final = GapCause.UNKNOWN.value
+
 _EARLIEST_NS: Final = -(1 << 63)
 
 
@@ -77,7 +79,7 @@ class NodeCoverage:
 
     def lives(self) -> list[Life]:
         """From when to when the node owes. What was dropped may have been heard, so it owes for all of that."""
-        told = (Interval(*gap[:2]) for gap in self.gaps if gap.cause != GapCause.UNKNOWN.value)
+        told = [gap for gap in self.gaps if gap.cause != _UNKNOWN]
         dropped_ns = max(self.told.forgotten_ns, self.known_from_ns or 0)
         dropped = [Interval(_EARLIEST_NS, dropped_ns)] if dropped_ns else []
         return lives(self.told, [*dropped, *self.vouched], told)

@@ -15,6 +15,11 @@ MAX_TOLD: Final = 64
 """Boots, farewells, words and followed times that are kept of each kind, the newest ones."""
 
 
+_CREATED: Final = GapCause.CREATED.value
+_BOOTED: Final = GapCause.BOOTED.value
+_RETIRED: Final = GapCause.RETIRED.value
+
+
 class Word(NamedTuple):
     """An authority's word: what was at `at_ns`, by whom, and when it was said (`said_ns` orders words)."""
 
@@ -58,19 +63,17 @@ class Told:
 
     def created(self) -> list[int]:
         """When the node was created."""
-        return [word.at_ns for word in self.words if word.cause == GapCause.CREATED.value]
+        return [word.at_ns for word in self.words if word.cause == _CREATED]
 
     def booted(self) -> list[int]:
         """When it was booted, by its own word; by an authority's where ingest told no boot."""
         if self.boots:
             return list(self.boots.values())
-        return [word.at_ns for word in self.words if word.cause == GapCause.BOOTED.value]
+        return [word.at_ns for word in self.words if word.cause == _BOOTED]
 
     def retired(self) -> list[Word]:
         """By whose word it was gone, and when; what was undone is not among them."""
-        return sorted(
-            (word for word in self.words if word.cause == GapCause.RETIRED.value), key=lambda word: word.at_ns
-        )
+        return sorted((word for word in self.words if word.cause == _RETIRED), key=lambda word: word.at_ns)
 
     def _take_claim(self, record: CoverageGap) -> None:
         if record.boot_id and record.boot_ns is not None:

@@ -70,7 +70,7 @@ def text_of(table: Table) -> str:
 def record(name: str, tables: Sequence[Table]) -> Path:
     """Write tables to bench/results as text and JSON, with the machine and the commit that they are of."""
     RESULTS.mkdir(exist_ok=True)
-    about = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "commit": _commit(), **_machine()}
+    about = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "commit": commit(), **_machine()}
     text = "\n".join([f"{key}: {value}" for key, value in about.items()] + [""] + [text_of(table) for table in tables])
     (RESULTS / f"{name}.txt").write_text(text, encoding="utf-8")
     content = {
@@ -112,6 +112,23 @@ def _machine() -> dict[str, str]:
     return {"cpu": f"{os.cpu_count()} × {model}", "python": platform.python_version(), "kernel": platform.release()}
 
 
-def _commit() -> str:
+def recorded(name: str) -> list[Table]:
+    """The tables that were recorded last; none where nothing was."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return []
+    return [
+        Table(
+            table["title"],
+            table["settings"],
+            [Row(row["name"], {key: value for key, value in row.items() if key != "name"}) for row in table["rows"]],
+            table["note"],
+        )
+        for table in json.loads(path.read_text(encoding="utf-8"))["tables"]
+    ]
+
+
+def commit() -> str:
+    """The commit that is checked out."""
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"

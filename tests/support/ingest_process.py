@@ -35,9 +35,10 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 class IngestProcess:
     """One running ingest."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], program: str = "app") -> None:
+        """`program` is a module with callstream's command line."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "app", "ingest", "--json"],
+            [sys.executable, "-m", program, "ingest", "--json"],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -103,6 +103,8 @@ class FleetAccount:
             node: one.owed for node, one in self._accounts.items() if one.owed
         }
         self._owed_with_any: Mapping[NodeId, Sequence[Interval]] | None = None
+        unknown = placements.unknown
+        self._are_files_known = bool(unknown) and not any(unknown.values()) and self._owed.keys() <= unknown.keys()
         self._base = self._unknown()
         self._fleet = self._sums(self._pick((node, None) for node in self._owed))
         self._last = _ALL, self._fleet
@@ -147,13 +149,15 @@ class FleetAccount:
         if self._owed_with_any is None:
             cut_owed = {node: overlap(owed, unknown.get(node, owed)) for node, owed in self._owed.items()}
             self._owed_with_any = {node: owed for node, owed in cut_owed.items() if owed}
-        found = dict(self._owed_with_any)
+        found, owed_by = dict(self._owed_with_any), self._owed
         for node, windows in self._placements.by_file.get(file, {}).items():
-            not_known, owed = unknown.get(node), self._owed.get(node)
+            owed = owed_by.get(node)
+            not_known = () if self._are_files_known else unknown.get(node)
             if not_known is None or owed is None or not windows:
                 continue
             where = windows if not not_known else join([*not_known, *windows])
-            if where[0][0] <= owed[0][0] and where[0][1] >= owed[-1][1]:  # nearly always
+            from_ns, to_ns = where[0]
+            if from_ns <= owed[0][0] and to_ns >= owed[-1][1]:  # nearly always
                 found[node] = owed
             elif part := overlap(owed, where):
                 found[node] = part
@@ -217,8 +221,11 @@ class FleetAccount:
 
     def _placed(self, file: str) -> Iterator[tuple[NodeId, Sequence[Interval]]]:
         """What counts for one file, besides."""
-        unknown = self._placements.unknown
-        for node, windows in self._placements.by_file.get(file, {}).items():
+        unknown, placed = self._placements.unknown, self._placements.by_file.get(file, {})
+        if self._are_files_known:
+            yield from placed.items()
+            return
+        for node, windows in placed.items():
             not_known = unknown.get(node)
             if not_known:
                 yield node, [one for window in windows for one in uncovered(window, not_known)]

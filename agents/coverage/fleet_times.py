@@ -64,11 +64,15 @@ class Pick:
             times = of_node.get(node)
             if times is None:
                 continue
-            number, owed_from_ns, owed_to_ns = times[:3]
-            if windows is None or (len(windows) == 1 and windows[0][0] <= owed_from_ns and windows[0][1] >= owed_to_ns):
-                whole.append(number)
-            else:
-                self._add_part(times, windows)
+            if windows is None:
+                whole.append(times.number)
+                continue
+            if len(windows) == 1:  # nearly always
+                from_ns, to_ns = windows[0]
+                if from_ns <= times.owed_from_ns and to_ns >= times.owed_to_ns:
+                    whole.append(times.number)
+                    continue
+            self._add_part(times, windows)
 
     def owed(self) -> tuple[Numbers, Numbers]:
         """Begins and ends of what the nodes owed, each in order."""

@@ -7,7 +7,6 @@ policy are counted once for all functions, so a function costs what the nodes co
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval
@@ -44,18 +43,23 @@ class UnhookedNodes:
 
     def __init__(self, hooks: HookWindows, needed: NeededHooks | None, nodes: OwedNodes) -> None:
         owed = self._owed = nodes.owed
-        self._sometimes = [node for node in hooks.nodes(needed) if node in owed] if needed is not None else []
+        by_one = hooks.hooked_by_one(needed) if needed is not None else {}
+        if by_one is None:
+            several = needed or frozenset()
+            by_one = {node: packed(hooks.hooked(node, several)) for node in hooks.nodes(several) if node in owed}
+        self._sometimes: list[NodeId] = []
         self._own: dict[NodeId, int] = {}
-        by_one = hooks.hooked_by_one(needed) if needed is not None else None
-        for node in self._sometimes:
-            hooked = packed(hooks.hooked(node, needed or frozenset())) if by_one is None else by_one[node]
-            end_ns = last_unhooked(owed[node], hooked)
-            if end_ns is not None:
-                self._own[node] = end_ns
+        for node, hooked in by_one.items():
+            stretches = owed.get(node)
+            if stretches is not None:
+                self._sometimes.append(node)
+                end_ns = last_unhooked(stretches, hooked)
+                if end_ns is not None:
+                    self._own[node] = end_ns
         self._own_ends = sorted(self._own.values())
-        has_others = len(self._sometimes) < len(owed)
-        self._all_ends = nodes.ends if has_others else []
-        self._known_ends = sorted(owed[node][-1].to_ns for node in self._sometimes) if has_others else []
+        self._has_others = len(self._sometimes) < len(owed)
+        self._all_ends = nodes.ends if self._has_others else []
+        self._known_ends = sorted([owed[node][-1].to_ns for node in self._sometimes]) if self._has_others else []
 
     def since(self, since_ns: int) -> Unhooked:
         """Those that had no hook at some time behind a moment."""
@@ -64,9 +68,12 @@ class UnhookedNodes:
 
     @cached_property
     def _latest(self) -> NodeId:
-        known = frozenset(self._sometimes)
-        others = ((-several[-1].to_ns, node) for node, several in self._owed.items() if node not in known)
-        return min(chain(((-end_ns, node) for node, end_ns in self._own.items()), others))[1]
+        ends = self._own
+        if self._has_others:
+            known = frozenset(self._sometimes)
+            ends = ends | {node: several[-1].to_ns for node, several in self._owed.items() if node not in known}
+        last_ns = max(ends.values())
+        return min(node for node, end_ns in ends.items() if end_ns == last_ns)
 
 
 def _after(ends: Sequence[int], since_ns: int) -> int:

@@ -19,6 +19,8 @@ from app.simulator.agent_file import AgentFile
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessKprobe
+from schemas.topics import Stage
+from tests.support.delivery_run import Worker
 from tests.support.ingest_process import PATIENCE_S, IngestProcess, wait_for
 from tests.support.watch_scene import SECOND, WatchScene, watch_scene
 
@@ -108,6 +110,10 @@ def test_what_was_posted_in_the_kernel_and_never_came_is_a_gap_for_coverage_and_
         it.environ |= {"HOT_HORIZON_SECONDS": "1"}
         it.know_file(LIB, ZLIB, ["inflate"])
         it.add_worker()
+        for stage in (Stage.CANONICALIZE, Stage.PRIVACY):  # coverage counts when what came before it is counted
+            worker = Worker(("app", "worker", "--stage", stage.value), it.environ, tmp_path / f"{stage.value}.log")
+            it.workers.append(worker)
+            worker.start()
         with _ingest(it, agent) as ingest:
             wait_for(lambda: ingest.metrics().get(BALANCE) == 0, "the first comparison")
             ingest.await_written(3)

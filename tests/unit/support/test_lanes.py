@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import lanes
 
+TESTS = Path(__file__).resolve().parents[2]
 GREEN = "def test_one():\n    pass\n\ndef test_two():\n    pass\n"
 RED = """
 import pytest
@@ -19,6 +20,15 @@ def test_bad():
 def test_skipped():
     pass
 """
+
+
+def test_every_integration_test_is_where_its_lane_looks() -> None:
+    """The lane "broker" reads one folder; a test with its mark elsewhere would run in no lane."""
+    mark = "mark." + "integration"  # in two pieces, or this file would be found
+    marked = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py") if mark in path.read_text()}
+
+    assert marked == {"integration"}
+    assert "testpaths=tests/integration" in lanes.LANES["broker"]
 
 
 @pytest.mark.parametrize(

@@ -341,13 +341,21 @@ def _observed_lacks(evidence: FileEvidence, accepted: Acceptance | None) -> Iter
         elif one.answer is AnswerKind.UNKNOWN:
             yield Lack(LackKind.NOT_ANSWERED, one.symbol)
         elif one.has(ReasonKind.NOT_HOOKED, ReasonKind.UNHOOKED):
-            command = f"callstream vulnerabilities policy {vulnerability}"
-            yield Lack(LackKind.NOT_PROBED, one.symbol, command)
+            yield Lack(LackKind.NOT_PROBED, one.symbol, _policy_command(evidence))
         elif one.answer not in _NOT_ENTERED:
             said = _NO_DOUBTS | (_OF_GAPS if accepted is not None and accepted.accepts_gaps_of(one) else set())
             doubts = [words for kind, words in one.reasons if kind not in said]
             if doubts or not one.reasons:
-                yield Lack(LackKind.INCOMPLETE, f"{one.symbol}: {'; '.join(doubts[:1])}", "callstream coverage")
+                yield Lack(
+                    LackKind.INCOMPLETE, f"{one.symbol}: {'; '.join(doubts[:1])}", "callstream hot-symbols --watched"
+                )
+
+
+def _policy_command(evidence: FileEvidence) -> str:
+    """Writes the probes, for the agents' version where all that spoke have one."""
+    versions = {one.agent_version for one in evidence.probes if one.agent_version}
+    version = next(iter(versions)) if len(versions) == 1 else "VERSION"
+    return f"callstream vulnerabilities policy {evidence.vulnerability} --agent-version {version}"
 
 
 def _of_hits(seen: SeenFunction) -> Lack:

@@ -17,6 +17,7 @@ from agents.vulnerabilities.verdict import (
     LackKind,
     NotConcerned,
     NotInExecutePath,
+    ProbeSeen,
     SeenFunction,
     UnderInvestigation,
     Verdict,
@@ -33,6 +34,7 @@ from agents.vulnerabilities.verdicts import (
     NotAffected,
     NotAffectedBecause,
 )
+from schemas.probes import PolicyState
 
 _DAY_NS = 86_400 * 10**9
 _NOW_NS = 100 * _DAY_NS
@@ -116,6 +118,22 @@ def test_a_function_that_did_not_run_is_the_same_from_every_image() -> None:
 
     verdict = file_verdict(_evidence(_PRESENT, _QUIET).seen_from(web), _ACCEPTED, _NOW_NS)
     assert isinstance(verdict, NotInExecutePath)
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"), [((), "VERSION"), (("1.8.1",), "1.8.1"), (("1.8.1", "1.8.0"), "VERSION")]
+)
+def test_the_command_for_probes_has_the_version_that_all_agents_have(versions: tuple[str, ...], said: str) -> None:
+    """Where they differ, or none said it, it is left to the operator."""
+    unhooked = replace(_QUIET, answer=AnswerKind.NOT_SEEN, reasons=((ReasonKind.UNHOOKED, "n"),))
+    probes = tuple(
+        ProbeSeen(policy="p", node=f"n{number}", state=PolicyState.ENABLED, agent_version=version)
+        for number, version in enumerate(versions)
+    )
+    verdict = file_verdict(replace(_evidence(_PRESENT, unhooked), probes=probes), _ACCEPTED, _NOW_NS)
+
+    assert isinstance(verdict, UnderInvestigation)
+    assert verdict.lacks[0].command == f"callstream vulnerabilities policy GO-1 --agent-version {said}"
 
 
 def test_a_hit_of_code_that_the_file_does_not_have_closes_nothing() -> None:

@@ -1,10 +1,12 @@
 """Findings become watches, and the answers to them the verdict of today."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from agents.hot_symbols.watch.watch import Watch
@@ -12,6 +14,7 @@ from agents.vulnerabilities.advisory import Advisory
 from agents.vulnerabilities.osv import read_osv
 from agents.vulnerabilities.verdict import CodeNotPresent
 from agents.vulnerabilities.verdicts import FOLDED, CodeAbsent
+from app.__main__ import cli
 from app.symbols.adding import AddOptions
 from app.symbols.store import SymbolStore
 from app.vulnerabilities.findings import Finding, finding_row, findings, reasons_of
@@ -71,11 +74,27 @@ def test_a_verdict_says_what_is_missing_and_the_command_for_it(found: list[Findi
     assert f"  try: callstream vulnerabilities watch {ADVISORY}" in list(verdict_lines(unwatched))
     lines = list(verdict_lines(unprobed))
     assert f"missing: functions were not probed all the time: {GROW}" in lines
-    assert f"  try: callstream vulnerabilities policy {ADVISORY}" in lines
+    assert f"  try: callstream vulnerabilities policy {ADVISORY} --agent-version VERSION" in lines
     assert any("75.0000 % of the node-time watched" in line for line in lines)
     row = verdict_row(unprobed)
     assert row["verdict"] == "under_investigation"
     assert {one["lack"] for one in row["lacks"]} >= {"NOT_PROBED", "STATIC_DOUBT"}
+
+
+def test_every_command_that_a_verdict_names_can_be_typed(found: list[Finding]) -> None:
+    """With all options that it needs; only the version of agents that say none is left to fill in."""
+    gap = [{"reason": "Gap", "words": "a gap", "about": []}]
+    rows = [verdict_row(_verdict(found, *answers)) for answers in ((), (_answer(),), (_answer(reasons=gap),))]
+    commands = {one["command"] for row in rows for one in row["lacks"]} - {""}
+
+    assert len(commands) == 3
+    for typed in commands:
+        left = shlex.split(typed)[1:]
+        command: click.Command | None = cli
+        while isinstance(command, click.Group):
+            _, command, left = command.resolve_command(click.Context(command), left)
+        assert command is not None
+        command.make_context("tried", left)
 
 
 def test_what_counts_as_absent_besides_is_said_with_the_verdict(found: list[Finding]) -> None:

@@ -90,7 +90,6 @@ class FleetAccount:
         self._of_all = everywhere
         self._shared = [one for one in join(Interval(*one[:2]) for one in everywhere) if one.to_ns > one.from_ns]
         self._placements = placements
-        self._sighted: tuple[str, PickSums] | None = None
         accounts = self._accounts.values()
         self._first_owed_ns = min((one.owed[0].from_ns for one in accounts if one.owed), default=until_ns)
         gaps = [gap for account in accounts for gap in account.missing]
@@ -111,6 +110,8 @@ class FleetAccount:
         self._expected: dict[str, set[Beginning]] = {}
         self._shares: dict[tuple[str, Beginning], Share] = {}
         """Few bytes for each question, where the sums of a file take a megabyte."""
+        self._expected_sighted: dict[str, set[Beginning]] = {}
+        self._sighted: dict[tuple[str, Beginning], NodeTime] = {}
 
     def expect(self, file: str | None, since_ns: int, *, forgotten_ns: int | None = None) -> None:
         """Say that `since` will be called like this: all that is expected of one file is answered at once.
@@ -121,6 +122,8 @@ class FleetAccount:
             beginning = self._beginning(since_ns, forgotten_ns)
             self._expected.setdefault(self._summed(file), set()).add(beginning)
             self._expected.setdefault(_ALL, set()).add(beginning)
+            if file is not None and file in self._placements.seen:
+                self._expected_sighted.setdefault(file, set()).add(beginning)
 
     def since(self, since_ns: int, *, forgotten_ns: int | None = None, file: str | None = None) -> Completeness:
         """The answer for the time since `since_ns`, on the nodes that had the file of this build id; None: on all.
@@ -203,10 +206,14 @@ class FleetAccount:
         nodes = None if file is None else self._placements.seen.get(file)
         if file is None or nodes is None:
             return None
-        if self._sighted is None or self._sighted[0] != file:
+        found = self._sighted.get((file, beginning))
+        if found is None:
+            beginnings = list({beginning: None} | dict.fromkeys(self._expected_sighted.pop(file, ())))
             picked = self._pick((node, [Interval(at_ns, FOREVER_NS)]) for node, at_ns in nodes.items())
-            self._sighted = file, picked
-        return self._sighted[1].node_time(beginning)
+            for one, time in zip(beginnings, picked.node_times(beginnings), strict=True):
+                self._sighted[file, one] = time
+            found = self._sighted[file, beginning]
+        return found
 
     def _sums(self, *sums: PickSums) -> ShareSums:
         return ShareSums(sums, self._ranking, self._of_all, self.until_ns)

@@ -85,13 +85,18 @@ class PickSums:
         """Node-time that is missing since each moment."""
         return _each_sum([self._own.since(moments), self._shared.since(moments)])
 
-    def node_time(self, beginning: Beginning) -> NodeTime:
-        """The time since then."""
-        moments = numbers([beginning.since_ns, beginning.known_ns])
-        owed, owed_known = self.owed.since(moments)
-        missing = owed - owed_known + self.missing_since(moments)[1]
-        nodes = _behind(self.last_owed, moments)[0]
-        return NodeTime(nodes, (owed - missing) // NS_PER_MS, -(-missing // NS_PER_MS))
+    def node_times(self, beginnings: Sequence[Beginning]) -> list[NodeTime]:
+        """The time since each of them."""
+        since, known = numbers([one[0] for one in beginnings]), numbers([one[1] for one in beginnings])
+        found = zip(
+            _behind(self.last_owed, since),
+            self.owed.since(since),
+            self.owed.since(known),
+            self.missing_since(known),
+            strict=True,
+        )
+        missing = ((nodes, owed, more + owed - owed_known) for nodes, owed, owed_known, more in found)
+        return [NodeTime(nodes, (owed - all_) // NS_PER_MS, -(-all_ // NS_PER_MS)) for nodes, owed, all_ in missing]
 
     def longest(self, since_ns: int, ranking: GapRanking) -> list[MissingInterval]:
         """The longest gaps since the moment, and perhaps others."""

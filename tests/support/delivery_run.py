@@ -150,7 +150,7 @@ def worker_environ(bootstrap_servers: str, prefix: str, folder: Path) -> dict[st
 
 
 class Load:
-    """Sends `total` records at `rate` a second from a thread."""
+    """Sends `total` records at `rate` a second from a thread, or fewer if it is ended."""
 
     def __init__(self, bootstrap_servers: str, topic: str, *, total: int, rate: int) -> None:
         self._producer = Producer(
@@ -166,11 +166,18 @@ class Load:
         )
         self._topic, self._total, self._rate = topic, total, rate
         self.sent = 0
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         """Begin to send."""
         self._thread.start()
+
+    def end(self) -> int:
+        """Send no more; returns how many were sent, when the broker has all of them."""
+        self._ending.set()
+        self._thread.join()
+        return self.sent
 
     @property
     def done(self) -> bool:
@@ -179,7 +186,7 @@ class Load:
 
     def _run(self) -> None:
         began = time.monotonic()
-        while self.sent < self._total:
+        while self.sent < self._total and not self._ending.is_set():
             due = min(self._total, int((time.monotonic() - began) * self._rate))
             while self.sent < due:
                 number, partition = divmod(self.sent, PARTITIONS)
@@ -262,6 +269,17 @@ class DeliveryRun:
         worker.start()
         self.workers.append(worker)
         return worker
+
+    def end_load(self) -> None:
+        """Send no more than was sent so far."""
+        self.total = self.load.end()
+
+    def read_until_begun(self, limit_seconds: float) -> None:
+        """Read until something has arrived. Fails after `limit_seconds`."""
+        deadline = time.monotonic() + limit_seconds
+        while not self.reader.distinct:
+            self.reader.read(0.5)
+            assert time.monotonic() < deadline, self.logs()
 
     def read_until_complete(self, limit_seconds: float) -> None:
         """Read until every record sent has arrived, or for `limit_seconds` without a new one."""

@@ -11,7 +11,8 @@ be one in work.
 
 `--indexes FILE...` compares what the symbol indexes of files take to build instead. Where valgrind is installed, that
 is counted in instructions, too, which do not depend on what else the machine does. `--ingest` compares ingest without
-stages, at the rate and as fast as it goes, and `--replay EVENTS` replays of one archive.
+stages, at the rate and as fast as it goes, and `--replay EVENTS` replays of one archive. `--strings` compares what it
+takes to redact the argument strings of bench/privacy.py.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from bench.builds import Build, build
 from bench.compare_pipeline import Load, compare_pipelines
 from bench.compare_replay import compare_replays
 from bench.figures import Row, Table, record, text_of
+from bench.privacy import string_sets
 
 PROGRAM: Final = Path(__file__).resolve().with_name("compare_steps.py")
 ROUNDS: Final = 9
@@ -96,6 +98,17 @@ def compare_indexes(old: Build, new: Build, files: Sequence[Path], *, rounds: in
     pairs = measured(old, new, rounds, "--indexes", *map(str, files))
     note = f"{_NOTE} Without debug information, in memory. Indexes of other formats have other bytes."
     return table_of(pairs, _settings(old, new, rounds), "Symbol indexes, two commits in turn", "ms", note)
+
+
+def compare_strings(old: Build, new: Build, *, rounds: int) -> Table:
+    """What the redaction of one argument string costs in both."""
+    with tempfile.TemporaryDirectory(prefix="callstream-compare-") as folder:
+        strings_file = Path(folder) / "strings.json"
+        strings_file.write_text(json.dumps(string_sets()), encoding="utf-8")
+        pairs = measured(old, new, rounds, "--strings", str(strings_file))
+    note = f"{_NOTE} CPU for one string. A commit that knows more secrets puts out other bytes."
+    title = "Redaction of argument strings, two commits in turn"
+    return table_of(pairs, _settings(old, new, rounds), title, "µs", note)
 
 
 def compare_instructions(old: Build, new: Build, files: Sequence[Path]) -> Table:
@@ -190,6 +203,7 @@ def main() -> None:
     parser.add_argument("--indexes", type=Path, nargs="+", metavar="FILE", help="files to index, instead of the steps")
     parser.add_argument("--ingest", action="store_true", help="ingest without stages, instead of the steps")
     parser.add_argument("--replay", type=int, metavar="EVENTS", help="replays of so many events, instead of the steps")
+    parser.add_argument("--strings", action="store_true", help="redact argument strings, instead of the steps")
     options = parser.parse_args()
     old, new = build(options.old), build(options.new)
     load = Load(options.rate, options.seconds)
@@ -198,6 +212,8 @@ def main() -> None:
         tables = [compare_indexes(old, new, files, rounds=options.rounds)]
         if shutil.which(_CACHEGRIND[0]):
             tables.append(compare_instructions(old, new, files))
+    elif options.strings:
+        name, tables = "compare_strings", [compare_strings(old, new, rounds=options.rounds)]
     elif options.ingest:
         name = "compare_ingest"
         tables = compare_pipelines(old, new, options.pipeline_rounds, replace(load, stages=()))

@@ -1,8 +1,9 @@
 """The program that bench.compare runs in each commit: it times the pure steps over given events.
 
-Usage: python compare_steps.py TREE EVENTS_FILE [COUNT], or python compare_steps.py TREE --indexes FILE..., in the
+Usage: python compare_steps.py TREE EVENTS_FILE [COUNT], or with --indexes FILE... or --strings FILE instead, in the
 commit's own Python, with the commit's files (TREE) on its path. With COUNT it writes that many generated events to
-EVENTS_FILE, without it measures. With --indexes it measures what the symbol indexes of files take to build instead. It
+EVENTS_FILE, without it measures. With --indexes it measures what the symbol indexes of files take to build, with
+--strings what it takes to redact argument strings; FILE has them as JSON: lists of binary and arguments, by name. It
 imports nothing from bench/, because it must run in commits that are older than itself.
 
 Modules move, so it finds what it needs by name: it looks through the files of TREE for the one module that defines
@@ -25,7 +26,7 @@ import struct
 import sys
 import time
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ PARTITION = 0
 PARTITIONS = 8
 SCHEMA_ID = 1
 """Stands for the registry's; its value changes nothing that is measured."""
+STRING_PASSES = 7
+"""Passes in each state of which the fastest counts: the machine does other work."""
+
 RECEIPT_MS = 1_767_787_260_000
 LENGTH = struct.Struct("<I")
 
@@ -47,6 +51,11 @@ def main() -> None:
         indexes = Indexes(tree)
         for _ in sys.stdin:
             print(json.dumps(indexes.measure([Path(name) for name in sys.argv[3:]])), flush=True)
+        return
+    if sys.argv[2] == "--strings":
+        strings = Strings(tree, json.loads(Path(sys.argv[3]).read_text(encoding="utf-8")))
+        for _ in sys.stdin:
+            print(json.dumps(strings.measure()), flush=True)
         return
     events_file = Path(sys.argv[2])
     if len(sys.argv) > 3:
@@ -104,6 +113,39 @@ class Indexes:
             index = self._encode(self._build(file, None, with_lines=False, **self._options))
             figures[file.name] = (time.process_time() - start) * 1e3
             digests[file.name] = hashlib.sha256(index).hexdigest()
+        return {"figures": figures, "digests": digests}
+
+
+class Strings:
+    """Redacts argument strings under the default choices."""
+
+    def __init__(self, tree: Path, sets: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        policy = find(tree, "built_in_policy")("default")
+        choices = policy.choices if hasattr(policy, "choices") else policy.rules
+        engine = find(tree, "RedactionEngine")
+        self._sets = {name: (engine(choices), lines) for name, lines in sets.items()}
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 10, 10)
+        self.measure()  # warms the automata
+
+    def measure(self) -> dict[str, dict[str, Any]]:
+        """CPU in µs for one string, and a digest of the texts: of strings seen first ("cold"), and again ("warm")."""
+        figures: dict[str, float] = {}
+        digests: dict[str, str] = {}
+        for name, (engine, lines) in self._sets.items():
+            best: dict[str, float] = {}
+            texts: list[str] = []
+            for _ in range(STRING_PASSES):
+                engine.forget()
+                for state in ("cold", "warm"):
+                    start = time.process_time()
+                    texts = [engine.arguments(binary, text, truncated=False).text for binary, text in lines]
+                    spent = (time.process_time() - start) / len(lines) * 1e6
+                    best[state] = min(best.get(state, spent), spent)
+            for state, spent in best.items():
+                figures[f"{name}, {state}"] = spent
+                digests[f"{name}, {state}"] = hashlib.sha256("\n".join(texts).encode()).hexdigest()
         return {"figures": figures, "digests": digests}
 
 

@@ -121,18 +121,22 @@ def _mixed(ordinary: Sequence[Line], secrets: Sequence[Line]) -> list[Line]:
     ]
 
 
-def _strings() -> Table:
+def string_sets() -> dict[str, list[Line]]:
+    """The lines that are measured, by the name of their row."""
     ordinary = _lines("ordinary_commands.txt")
     everyday = [line for heading, lines in ordinary.items() if heading not in TALK for line in lines]
     secrets = [line for lines in _lines("secret_forms.txt").values() for line in lines]
-    sets = {
+    return {
         "everyday command lines": everyday,
         f"with {SECRET_SHARE:.0%} secrets and {HOME_SHARE:.0%} homes": _mixed(everyday, secrets),
         "lines that talk of secrets": [line for heading in sorted(TALK) for line in ordinary[heading]],
         "secrets alone": secrets,
     }
+
+
+def _strings() -> Table:
     rows = []
-    for name, lines in sets.items():
+    for name, lines in string_sets().items():
         engine = RedactionEngine(RedactionChoices())
         cold = _best(partial(_ask, engine, lines), before=engine.forget)
         warm = _best(partial(_ask, engine, lines))

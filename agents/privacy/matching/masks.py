@@ -36,8 +36,11 @@ class Spliced(NamedTuple):
 
 def merged(masks: Iterable[Mask]) -> list[Mask]:
     """Masks in order, overlapping ones joined: the strongest replacement, and of equals the one that starts first."""
+    found = sorted(masks)
+    if len(found) < 2:
+        return found
     result: list[Mask] = []
-    for mask in sorted(masks):
+    for mask in found:
         if result and mask.start < result[-1].end:
             last = result[-1]
             stronger = _STRENGTH.get(mask.replacement, 0) > _STRENGTH.get(last.replacement, 0)

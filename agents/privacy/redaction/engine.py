@@ -85,11 +85,11 @@ class RedactionEngine:
         self._users = choices.users
         self._owner = None if choices.homes is Treatment.KEEP else self._owner_of(choices.homes)
         self._programs = command_lines.ProgramRules(program_table())
-        self._walk = scanner_table.program_scanner(self._programs)
+        self._walk_named, self._walk = scanner_table.program_scanners(self._programs)
         spelled = (GatedScanner(ESCAPE_GATE, self._escaped), GatedScanner(ENCODED_GATE, self._encoded))
         table = [
             _SHADOWED,
-            self._walk,
+            self._walk_named,
             *spelled,
             *scanner_table.built_in(self._owner),
             *scanner_table.of_policy(choices),
@@ -192,13 +192,15 @@ class RedactionEngine:
         if len(encoded) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         numbers = self._matching(encoded)
+        is_triggered = None
         if numbers == _CLOSED:
             trigger = context.trigger
-            if not context.truncated and (trigger is None or trigger.search(encoded) is None):
+            is_triggered = trigger is not None and trigger.search(encoded) is not None
+            if not is_triggered and not context.truncated:
                 return _cleared((text, (), ()))
         elif not (text.isascii() and text.isprintable()):
             return self._settled(text, context)
-        found = self._pass(text, encoded, numbers, context)
+        found = self._pass(text, encoded, numbers, context, is_triggered=is_triggered)
         return self._settled(text, context, found) if found else _cleared((text, (), ()))
 
     def _settled(self, text: str, context: TextContext, found: _Found | None = None) -> TextAnswer:
@@ -213,11 +215,11 @@ class RedactionEngine:
             if not isinstance(found, list):
                 return found
             if not found:
-                return Cleared(text, total, tuple(sorted(taken)))
+                return _cleared((text, total, tuple(sorted(taken))))
             taken |= dict.fromkeys(values_of(text, found))
             result = spliced(text, [*found, *repetitions(text, found, taken)] if taken else found)
             if not result.hits:
-                return Cleared(text, total, tuple(sorted(taken)))
+                return _cleared((text, total, tuple(sorted(taken))))
             text, total, found = result.text, merged_hits((total, result.hits)), None
         return Cleared(REDACTED, ((INTRICATE, 1),))
 
@@ -274,8 +276,19 @@ class RedactionEngine:
             return []
         return [mask for mask in found if mask.rule in _SPELLED]
 
-    def _pass(self, plain: str, encoded: bytes, numbers: list[int], context: TextContext) -> list[Mask] | TextRefusal:
-        """What one look at a plain text finds, for which the gate answered `numbers`."""
+    def _pass(
+        self,
+        plain: str,
+        encoded: bytes,
+        numbers: list[int],
+        context: TextContext,
+        *,
+        is_triggered: bool | None = None,
+    ) -> list[Mask] | TextRefusal:
+        """What one look at a plain text finds, for which the gate answered `numbers`.
+
+        `is_triggered` says whether the trigger of the context is in the text, None if nobody has looked.
+        """
         if 0 not in numbers:
             return TextRefusal.ENGINE_FAILURE
         scanners_of, surely_of = self._scanners, self._surely
@@ -285,8 +298,11 @@ class RedactionEngine:
             if (surely := surely_of[number]) is None or surely.search(encoded) is not None
         }
         del called[_nothing]
-        if context.trigger is not None and context.trigger.search(encoded) is not None:
-            called[self._walk.scanner] = None
+        if is_triggered is None:
+            is_triggered = context.trigger is not None and context.trigger.search(encoded) is not None
+        if is_triggered:
+            called.pop(self._walk_named.scanner, None)
+            called[self._walk] = None
         if context.truncated:
             called |= _OF_TRUNCATED
         found: list[Mask] = []

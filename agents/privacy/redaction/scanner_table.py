@@ -121,13 +121,20 @@ OF_TRUNCATED: Final = (_urls, _alone(tokens.cut_off_tokens))
 """Scanners of every text that was cut off, whatever the gate says: what is left of a secret need not look like one."""
 
 
-def program_scanner(programs: command_lines.ProgramRules) -> GatedScanner:
-    """The walk over a command line's words; a path has none."""
+def program_scanners(programs: command_lines.ProgramRules) -> tuple[GatedScanner, Scanner]:
+    """The walk over the words of a command line that names a program, and the walk for a program that runs.
+
+    The first looks whether the programs that are named could have a secret there. The second need not: what calls it
+    has found the trigger of the program that runs. A path has no words.
+    """
 
     def walk(scan: Scan, context: TextContext) -> list[Mask]:
         return [] if context.is_path else command_lines.program_values(scan, programs, context.program)
 
-    return GatedScanner(programs.hint, walk, programs.announcing)
+    def walk_named(scan: Scan, context: TextContext) -> list[Mask]:
+        return walk(scan, context) if context.is_path or programs.could_hold(scan) else []
+
+    return GatedScanner(programs.hint, walk_named, programs.announcing), walk
 
 
 def built_in(owner: Owner | None) -> tuple[GatedScanner, ...]:

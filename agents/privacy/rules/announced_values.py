@@ -17,15 +17,15 @@ from agents.privacy.rules.values import (
     looks_secret,
     looks_secret_word,
 )
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts
+from agents.privacy.rules.vocabulary import KEY, PASSWORD, STRONG, WEAK, KeyKind, kind_of_key, name_parts
 
 
 def announced_secret(text: str, bounds: ValueRange, key: str, kind: KeyKind, rule: str) -> Mask | None:
     """The mask of a value, unless the value shows that it is not secret."""
     value = text[bounds.start : bounds.end]
-    if kind is KeyKind.WEAK and _PARAMETER.search(text, max(0, bounds.start - 48), bounds.start) is not None:
-        kind = KeyKind.KEY if looks_secret_word(value[:64]) else kind
-    if kind is KeyKind.WEAK and (value[:1] == "(" or not _is_weakly_told(key, value[:256].strip("\"'`,;)}]"))):
+    if kind is WEAK and _PARAMETER.search(text, max(0, bounds.start - 48), bounds.start) is not None:
+        kind = KEY if looks_secret_word(value[:64]) else kind
+    if kind is WEAK and (value[:1] == "(" or not _is_weakly_told(key, value[:256].strip("\"'`,;)}]"))):
         return None  # nothing like a secret, or a pair, which has a form of its own
     if _says_what_it_is(value, kind) or _says_where(text, value) or begins_template(text, bounds.start):
         return None
@@ -33,16 +33,16 @@ def announced_secret(text: str, bounds: ValueRange, key: str, kind: KeyKind, rul
         return None  # a variable: `{password: $p}`
     if text[bounds.start - 1] == "`" and rule == "assignment" and " " in value:
         return None  # a command, whose output is the value
-    if (call := _CALLED.match(value)) is not None and not is_no_secret(call.group(1)):
+    if "(" in value and (call := _CALLED.match(value)) is not None and not is_no_secret(call.group(1)):
         return Mask(bounds.start + call.start(1), bounds.start + call.end(1), REDACTED, rule)
     return Mask(bounds.start + _told(value, key, kind), bounds.end, REDACTED, rule)
 
 
 def _says_what_it_is(value: str, kind: KeyKind) -> bool:
     """Whether a value is a switch, a file, the name of a thing or already masked."""
-    if kind is KeyKind.PASSWORD and (value in {"0", "1", "2", "3"} or _is_file(value)):
+    if kind is PASSWORD and (value in {"0", "1", "2", "3"} or _is_file(value)):
         return True  # a pass of a compiler, a switch; a file of passwords
-    if kind is KeyKind.KEY and (is_place(value) or is_key_file(value) or value.startswith(_ATTRIBUTES)):
+    if kind is KEY and (is_place(value) or is_key_file(value) or value.startswith(_ATTRIBUTES)):
         return True
     return is_no_secret(value) or value.endswith(CREDENTIAL)
 
@@ -51,7 +51,7 @@ def _says_where(text: str, value: str) -> bool:
     """Whether a value names the place of the secret: an object with this id, another name inside of the value."""
     if value.startswith(_SAID_ELSEWHERE) or (value[:1] == "{" and _NAMED_INSIDE.search(value) is not None):
         return True
-    return len(value) <= _LONGEST_ID and not looks_secret_word(value) and f",id={value}" in text
+    return len(value) <= _LONGEST_ID and f",id={value}" in text and not looks_secret_word(value)
 
 
 _LONGEST_ID: Final = 32
@@ -110,11 +110,13 @@ _SAID_ELSEWHERE: Final = ("file:/", "file:<", "env:", "fd:", "echo ", "printf ")
 
 def _told(value: str, key: str, kind: KeyKind) -> int:
     """How much of a value says whose secret it is: the user of `user:secret`, the name of `NAME=secret`."""
-    is_login = kind is not KeyKind.PASSWORD or "user" in key.lower() or "auth" in key.lower()
+    if ":" not in value and "=" not in value:
+        return 0
+    is_login = kind is not PASSWORD or "user" in key.lower() or "auth" in key.lower()
     found = (_OWNER if is_login else _SAID_FIRST).match(value)
     told = found.end() if found is not None else 0
     name = _NAME.match(value, told)
-    return name.end() if name is not None and kind_of_key(name.group(1)) in {KeyKind.PASSWORD, KeyKind.KEY} else told
+    return name.end() if name is not None and kind_of_key(name.group(1)) in STRONG else told
 
 
 _PARAMETER: Final = re.compile(r"[?&](?:[A-Za-z\-]*signature|sig|key|auth|code|token|ticket|sas)=\Z", re.IGNORECASE)

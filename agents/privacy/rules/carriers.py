@@ -13,7 +13,7 @@ from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan, grouped
 from agents.privacy.rules.command_words import flattened
 from agents.privacy.rules.values import is_no_secret
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key
+from agents.privacy.rules.vocabulary import STRONG, kind_of_key
 
 _FORMS: Final = (
     # curl's configuration: user = "ann:secret"
@@ -172,7 +172,7 @@ def inserted_values(scan: Scan) -> list[Mask]:
         if not scan.spend():
             break
         columns = [column.strip(" `\"'[]") for column in found.group(1).split(",")[:_MAX_COLUMNS]]
-        secret = [kind_of_key(column) in {KeyKind.PASSWORD, KeyKind.KEY} for column in columns]
+        secret = [kind_of_key(column) in STRONG for column in columns]
         masks += _rows(scan.text, found.end(), secret)
     return masks
 

@@ -8,13 +8,21 @@ own, four deep. What lies beyond the reader's limit goes from the first word on 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
-from agents.privacy.rules.command_words import CommandWord, Mark, commands_of, flattened, words_read
+from agents.privacy.rules.command_words import (
+    CLOSES,
+    OPENS,
+    TARGET,
+    WORD,
+    CommandWord,
+    commands_of,
+    flattened,
+    words_read,
+)
 from agents.privacy.rules.program_forms import Form, Program
 from agents.privacy.rules.program_names import (
     COPY_GATE,
@@ -78,14 +86,11 @@ class ProgramRules:
         """The pattern of all that can stand before a secret of the program `name`; None for a program not known."""
         return next((found for one in spelled_names(name) if (found := self._triggers.get(one)) is not None), None)
 
-    def could_hold(self, scan: Scan, name: str) -> bool:
-        """Whether a program that runs, or that the text names, could have a secret where the text has its words.
+    def could_hold(self, scan: Scan) -> bool:
+        """Whether a program that the text names could have a secret where the text has its words.
 
         Reading all words costs ten times as much as this look.
         """
-        own = self.trigger(name)
-        if own is not None and own.search(scan.encoded) is not None:
-            return True
         position = 0
         for _ in range(_MAX_NAMED):
             found = self._named.search(scan.encoded, position)
@@ -149,10 +154,8 @@ def _escaped(word: str) -> str:
 
 def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
     """Masks over secrets in options and positions of known programs; `name` is the running binary's basename."""
-    if not rules.could_hold(scan, name):
-        return []
     text = flattened(scan.text)
-    walk = _Walk(scan, text, rules, [])
+    walk = _Walk(scan, text, rules)
     programs = rules.programs(name)
     # nested parts are read after the line they stand in; each character belongs to a few of them at most
     waiting = [_Line(0, len(scan.text), programs, name, _MAX_DEPTH)]
@@ -181,23 +184,29 @@ class _Line(NamedTuple):
     depth: int
 
 
-@dataclass(slots=True)
 class _Command:
     """The command that is being read: its programs, the word before, and whether its words may still be programs."""
 
-    running: list[ProgramState]
-    before: str = ""
-    at_head: bool = True
-    is_closed: bool = False
+    __slots__ = ("at_head", "before", "is_closed", "running")
+
+    def __init__(self, running: list[ProgramState], *, at_head: bool = True, is_closed: bool = False) -> None:
+        self.running = running
+        self.before = ""
+        self.at_head = at_head
+        self.is_closed = is_closed
 
 
-class _Walk(NamedTuple):
+class _Walk:
     """A walk over the words of one text, and what it found."""
 
-    scan: Scan
-    text: str
-    rules: ProgramRules
-    masks: list[Mask]
+    __slots__ = ("masks", "rules", "scan", "text")
+
+    def __init__(self, scan: Scan, text: str, rules: ProgramRules) -> None:
+        """`text` is the scan's, flattened."""
+        self.scan: Final = scan
+        self.text: Final = text
+        self.rules: Final = rules
+        self.masks: Final[list[Mask]] = []
 
     def over(self, words: list[CommandWord], line: _Line) -> list[ProgramState]:
         """Walk a line's words; the programs that run at its end."""
@@ -209,20 +218,20 @@ class _Walk(NamedTuple):
         outer: list[_Command] = []
         is_target = False
         for word in words:
-            match word.mark:
-                case Mark.WORD:
-                    if not is_target:
-                        self._read(command, word)
-                    is_target = False
-                case Mark.TARGET:
-                    is_target = True
-                case Mark.OPENS:
-                    outer.append(command)
-                    command = _Command([])
-                case Mark.CLOSES if outer:
-                    command = outer.pop()
-                case _:
-                    command = _Command([])
+            mark = word.mark
+            if mark is WORD:
+                if not is_target:
+                    self._read(command, word)
+                is_target = False
+            elif mark is TARGET:
+                is_target = True
+            elif mark is OPENS:
+                outer.append(command)
+                command = _Command([])
+            elif mark is CLOSES and outer:
+                command = outer.pop()
+            else:
+                command = _Command([])
         return command.running
 
     def _read(self, command: _Command, word: CommandWord) -> None:

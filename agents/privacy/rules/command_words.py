@@ -32,7 +32,7 @@ _NESTED: Final = "\x01"
 """Stands for a quote inside of quotes while a text is read, so that it ends no quote around it."""
 
 _QUOTES: Final = "\"'" + _NESTED
-_CLOSES: Final = " \n;|&),]}:>"
+_BEHIND_CLOSING: Final = " \n;|&),]}:>"
 """What stands behind a quote that closes."""
 
 _EMPTY: Final = 2
@@ -52,19 +52,28 @@ class Mark(Enum):
     TARGET = "target"  # the word after it is the file of a redirection
 
 
-class CommandWord(NamedTuple):
-    """`text[start:end]` with its quotes; `text[inner:inner_end]` without. `quoted` when the whole word is.
+# an enum's member costs a call in Python to look up
+WORD: Final = Mark.WORD
+TARGET: Final = Mark.TARGET
+NEXT: Final = Mark.NEXT
+OPENS: Final = Mark.OPENS
+CLOSES: Final = Mark.CLOSES
 
-    `is_open` says that a substitution follows in the same word, so that the value is not in it.
+
+class CommandWord:
+    """The word `text[inner:inner_end]`, without its quotes, or a mark between words.
+
+    `is_open` says that a substitution follows in the same word, so that the value is not in it. This is a plain class,
+    because mypyc makes one of it whose fields cost nothing to set and to read; nobody sets them later.
     """
 
-    start: int
-    end: int
-    inner: int
-    inner_end: int
-    quoted: bool
-    mark: Mark = Mark.WORD
-    is_open: bool = False
+    __slots__ = ("inner", "inner_end", "is_open", "mark")
+
+    def __init__(self, inner: int, inner_end: int, mark: Mark = WORD, *, is_open: bool = False) -> None:
+        self.inner: Final = inner
+        self.inner_end: Final = inner_end
+        self.mark: Final = mark
+        self.is_open: Final = is_open
 
 
 class CommandText(NamedTuple):
@@ -113,11 +122,13 @@ def read_commands(text: str, start: int = 0, end: int | None = None, *, literal:
     most = words_read(text)
     position = start
     while (found := _BLANK.search(text, position, limit)) is not None:
-        if not literal and position < found.start() and reader.words and _has_line_break(text, position, found.start()):
-            reader.mark(found.start(), Mark.NEXT)
-        if literal and found.start() - position == _EMPTY and reader.words:
-            reader.empty(position + 1)
-        position = found.start()
+        begins = found.start()
+        if literal:
+            if begins - position == _EMPTY and reader.words:
+                reader.empty(position + 1)
+        elif position < begins and reader.words and _has_line_break(text, position, begins):
+            reader.mark(begins, NEXT)
+        position = begins
         if len(reader.words) >= most:
             return CommandText(reader.words, reader.inner, position)
         position = reader.quoted(position) if text[position] in _QUOTES else reader.plain(position, literal=literal)
@@ -126,7 +137,7 @@ def read_commands(text: str, start: int = 0, end: int | None = None, *, literal:
 
 def command_words(text: str) -> list[CommandWord]:
     """The words alone, as far as the reader goes."""
-    return [word for word in read_commands(text).words if word.mark is Mark.WORD]
+    return [word for word in read_commands(text).words if word.mark is WORD]
 
 
 def _has_line_break(text: str, start: int, end: int) -> bool:
@@ -151,17 +162,17 @@ class _WordReader:
 
     def mark(self, position: int, mark: Mark) -> None:
         """Note what stands between words."""
-        self.words.append(CommandWord(position, position, position, position, quoted=False, mark=mark))
+        self.words.append(CommandWord(position, position, mark))
 
     def empty(self, position: int) -> None:
         """Note an empty argument."""
-        self.words.append(CommandWord(position, position, position, position, quoted=True))
+        self.words.append(CommandWord(position, position))
 
     def quoted(self, opening: int) -> int:
         """Read the quoted word at `opening`; the position behind it."""
         closing = _closing(self._text, opening, self._limit)
         end, inner_end = (self._limit, self._limit) if closing < 0 else (closing + 1, closing)
-        self.words.append(CommandWord(opening, end, opening + 1, inner_end, quoted=True))
+        self.words.append(CommandWord(opening + 1, inner_end))
         self._note(opening + 1, inner_end)
         return end
 
@@ -173,16 +184,16 @@ class _WordReader:
             return start + 1
         if end - start < 3:
             if text[start:end] in _SEPARATORS:
-                self.mark(start, Mark.NEXT)
+                self.mark(start, NEXT)
                 return end
             if not text[start:end].strip(_BETWEEN):
                 return end
         if _HAS_OPERATOR.search(text, start, end) is None:
-            self.words.append(CommandWord(start, end, start, end, quoted=False))
+            self.words.append(CommandWord(start, end))
             self._quotes_in(start, end)
             return end
         if literal:
-            self.words.append(CommandWord(start, end, start, end, quoted=False))
+            self.words.append(CommandWord(start, end))
             if _OPERATOR.search(text, start, end) is not None:
                 self.inner.append((start, end))
             return end
@@ -221,7 +232,7 @@ class _WordReader:
         return end
 
     def _piece(self, start: int, end: int, *, is_open: bool) -> None:
-        self.words.append(CommandWord(start, end, start, end, quoted=False, is_open=is_open))
+        self.words.append(CommandWord(start, end, is_open=is_open))
         self._quotes_in(start, end)
 
     def _operator(self, operator: str, position: int, *, opens: bool) -> bool:
@@ -230,17 +241,17 @@ class _WordReader:
             self._ticked = opens
         if opens or operator == "(":
             self._depth += 1
-            self.mark(position, Mark.OPENS)
+            self.mark(position, OPENS)
         elif operator in {")", "`"} and self._depth:
             self._depth -= 1
-            self.mark(position, Mark.CLOSES)
+            self.mark(position, CLOSES)
             return True
         elif operator[-1] in "[({,":
             return False
         elif operator[-1] in "<>" or ">" in operator or "<" in operator:
-            self.mark(position, Mark.TARGET)
+            self.mark(position, TARGET)
         else:
-            self.mark(position, Mark.NEXT)
+            self.mark(position, NEXT)
         return False
 
     def _quotes_in(self, start: int, end: int) -> None:
@@ -291,7 +302,7 @@ def _closing(text: str, opening: int, limit: int) -> int:
     quote = text[opening]
     closing = text.find(quote, opening + 1, limit)
     for _ in range(_MAX_TRIED):
-        if closing < 0 or closing + 1 >= limit or text[closing + 1] in _CLOSES:
+        if closing < 0 or closing + 1 >= limit or text[closing + 1] in _BEHIND_CLOSING:
             return closing
         closing = text.find(quote, closing + 1, limit)
     return -1
@@ -350,12 +361,12 @@ def _split(text: str, words: list[CommandWord]) -> Iterator[list[CommandWord]]:
     command: list[CommandWord] = []
     is_target = False
     for word in words:
-        if word.mark is Mark.WORD and text[word.inner : word.inner_end] not in RUNS_BEHIND:
+        if word.mark is WORD and text[word.inner : word.inner_end] not in RUNS_BEHIND:
             if not is_target:
                 command.append(word)
-        elif command and word.mark is not Mark.TARGET:
+        elif command and word.mark is not TARGET:
             yield command
             command = []
-        is_target = word.mark is Mark.TARGET
+        is_target = word.mark is TARGET
     if command:
         yield command

@@ -153,20 +153,28 @@ def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
 def lone_secrets(scan: Scan, program: str) -> list[Mask]:
     """Masks over values of `-p` and its like that look like secrets, and over random values of any short option."""
     masks: list[Mask] = []
-    for words, _ in program_commands(scan, program, _NO_LOGIN | _OWN_P, _LONE_VALUE, masks, enters=True):
+    for words, _ in program_commands(scan, program, _NO_LONE, _LONE_VALUE, masks, enters=True):
         before = ""
         for word in words:
             text = inner_text(scan, word)
-            is_value = _LONE.match(before) is not None and text[:1] != "-" and not is_code(text)
-            is_lone = is_value and (is_typed(text) or _WORDS.match(text) is not None)
-            is_chosen = text[:1] != "-" and looks_leet_and_mixed(text) and is_typed(text) and not is_code(text)
-            is_token = before in _TOKEN_OPTIONS and len(text) >= _LONG_TOKEN and _TOKEN.match(text) is not None
-            if is_lone or is_token or (_SHORT.match(before) and (is_random(text) or is_chosen)):
+            if before[:1] == "-" and _is_value_alone(before, text):
                 masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
             elif _GLUED.match(text) and is_random(text[2:]):
                 masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "shape"))
             before = text if " " not in text else ""
     return masks
+
+
+def _is_value_alone(option: str, text: str) -> bool:
+    """Whether the word behind a short option is a secret by its looks."""
+    is_value = text[:1] != "-" and _LONE.match(option) is not None and not is_code(text)
+    if is_value and (is_typed(text) or _WORDS.match(text) is not None):
+        return True
+    if option in _TOKEN_OPTIONS and len(text) >= _LONG_TOKEN and _TOKEN.match(text) is not None:
+        return True
+    if _SHORT.match(option) is None:
+        return False
+    return is_random(text) or (text[:1] != "-" and looks_leet_and_mixed(text) and is_typed(text) and not is_code(text))
 
 
 def scrambled_words(scan: Scan, program: str) -> list[Mask]:
@@ -198,6 +206,7 @@ _OWN_P: Final = word_set("""
     docker podman nerdctl kubectl perl ruby php node python python3 git bash sh zsh dash rsync java go cargo npm yarn
     sed awk grep egrep jq find tar systemd-run msfvenom gs convert ffmpeg inkscape sudo doas su gdb emacs vim vi
 """)
+_NO_LONE: Final = _NO_LOGIN | _OWN_P
 _LONE: Final = re.compile(r"-(?:[agx]?p|P|pw|w|W|k|K)\Z")
 _WORDS: Final = re.compile(r"(?=.{8})[a-z]+\d{1,4}[a-z]{2,}\d*\Z")
 """Words with a number between them, as people choose passwords."""

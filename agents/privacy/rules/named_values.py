@@ -32,13 +32,24 @@ from agents.privacy.rules.values import (
     looks_secret_word,
     looks_typed,
 )
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts, word_set
+from agents.privacy.rules.vocabulary import (
+    AUTHORIZATION,
+    COOKIE,
+    KEY,
+    NONE,
+    PASSWORD,
+    STRONG,
+    WEAK,
+    KeyKind,
+    kind_of_key,
+    name_parts,
+    word_set,
+)
 
 _OPENING: Final = "\"'`"
 _QUOTES: Final = "\"'"
 _NO_BEGINNING: Final = "=<>&|;:([{}%-"
-_STRONG: Final = (KeyKind.PASSWORD, KeyKind.KEY)
-_HEADERS: Final = (KeyKind.AUTHORIZATION, KeyKind.COOKIE)
+_HEADERS: Final = (AUTHORIZATION, COOKIE)
 """Tuples, because a set asks an enum's member for its hash, which Python computes in Python."""
 _LONGEST_LITERAL: Final = 256
 _SCHEMES: Final = word_set("""
@@ -73,12 +84,12 @@ def named_values(scan: Scan, program: str) -> list[Mask]:
             continue
         found = text[start:end]
         name = NAMES[found] if len(found) <= LONGEST_REMEMBERED else name_of(found)
-        if name.kind is KeyKind.NONE or is_no_name(text, start, name, end, program):
+        if name.kind is NONE or is_no_name(text, start, name, end, program):
             continue
         mask = _assigned(text, start, name, end) if name.is_assigned else _spaced(text, start, name, end, program)
         if mask is None or _is_id_of_key(text, name.key, mask):
             continue
-        masks += _pairs_of(text, mask) if name.kind is KeyKind.COOKIE else [mask]
+        masks += _pairs_of(text, mask) if name.kind is COOKIE else [mask]
         covered = mask.end
     return masks
 
@@ -114,7 +125,7 @@ def reversed_values(scan: Scan) -> list[Mask]:
         opening = text.rfind(text[start], max(0, start - _LONGEST_LITERAL), start)
         name = text[end : end + _LONGEST_LITERAL].lstrip(" !=\"'`${")
         key = name[: len(name) - len(name.lstrip(NAME_CHARACTERS))]
-        if opening < 0 or kind_of_key(key) not in _STRONG:
+        if opening < 0 or kind_of_key(key) not in STRONG:
             continue
         if not is_no_secret(text[opening + 1 : start]):
             masks.append(Mask(opening + 1, start, REDACTED, "assignment"))
@@ -146,11 +157,11 @@ def _assigned(text: str, start: int, name: Name, end: int) -> Mask | None:
             return None
         if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, key, joint, end):
             return None
-        if kind is KeyKind.WEAK:
+        if kind is WEAK:
             kind = _kind_in_context(text, start, key)
     if _ends_argument(text, start, end):
         return None
-    if joint == ":" and kind is KeyKind.KEY and _is_name_of_thing(text, start, end):
+    if joint == ":" and kind is KEY and _is_name_of_thing(text, start, end):
         return None
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
@@ -189,10 +200,10 @@ def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
     """What the weak `key` announces with the word before it, if the name is spelled with spaces: `API key: x`."""
     if start > 1 and text[start - 1] == " " and key[0] != "-":
         before = text[max(0, start - 24) : start - 1].rpartition(" ")[2]
-        together = kind_of_key(f"{before}_{key}") if before else KeyKind.NONE
-        if together is not KeyKind.NONE:
+        together = kind_of_key(f"{before}_{key}") if before else NONE
+        if together is not NONE:
             return together
-    return KeyKind.WEAK
+    return WEAK
 
 
 def _is_call_or_element(text: str, start: int, key: str, joint: str, end: int) -> bool:
@@ -242,7 +253,7 @@ def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Mask 
         inside = enclosing(text, start) is not None
         schemed = text[end : word_end(text, end, len(text))].lower() in _SCHEMES
         bounds = value_at(text, start, end, assigned=True, whole_line=spaced or inside or schemed)
-    if kind is KeyKind.AUTHORIZATION:
+    if kind is AUTHORIZATION:
         scheme_end = word_end(text, bounds.start, bounds.end)
         if text[bounds.start : scheme_end].lower() in _SCHEMES and scheme_end < bounds.end:
             first = scheme_end + 1
@@ -270,11 +281,11 @@ def _spaced(text: str, start: int, name: Name, end: int, program: str) -> Mask |
     if option and _ATTACHED.match(key) is not None:
         return None
     if not option:
-        strong = kind in _STRONG and text[start + len(key)] not in "-."
+        strong = kind in STRONG and text[start + len(key)] not in "-."
         return _bare(text, start, name, end, program) if strong else None
     bounds = value_at(text, start, end, assigned=False, whole_line=False)
     if kind in _HEADERS:
-        kind = KeyKind.KEY
+        kind = KEY
     if _names_a_secret(text[bounds.start : bounds.end]):
         following = text[bounds.end : bounds.end + 96].split(" ")
         if len(following) > 1 and (following[1].startswith(REDACTED) or looks_secret_word(following[1])):
@@ -285,7 +296,7 @@ def _spaced(text: str, start: int, name: Name, end: int, program: str) -> Mask |
 
 def _names_a_secret(value: str) -> bool:
     """Whether a value is the name of a secret: words of letters of which one announces, as `dbPassword`."""
-    return len(name_parts(value)) > 1 and value.replace("_", "").isalpha() and kind_of_key(value) in _STRONG
+    return len(name_parts(value)) > 1 and value.replace("_", "").isalpha() and kind_of_key(value) in STRONG
 
 
 def _bare(text: str, start: int, name: Name, end: int, program: str) -> Mask | None:
@@ -299,10 +310,10 @@ def _bare(text: str, start: int, name: Name, end: int, program: str) -> Mask | N
     if not is_literal and (UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
         return None
     bounds = _inside_brackets(text, value_at(text, start, end, assigned=False, whole_line=False))
-    announced = is_literal and name.kind is KeyKind.PASSWORD  # SQL: PASSWORD 'x'
+    announced = is_literal and name.kind is PASSWORD  # SQL: PASSWORD 'x'
     if not announced and not _bare_announces(text, start, key, text[bounds.start : bounds.end]):
         return None
-    return announced_secret(text, bounds, key, KeyKind.PASSWORD, "positional")
+    return announced_secret(text, bounds, key, PASSWORD, "positional")
 
 
 def _is_value_itself(text: str, start: int) -> bool:
@@ -314,7 +325,7 @@ def _is_value_itself(text: str, start: int) -> bool:
     if before[-1:] not in {" ", '"', "'"} or option[:1] != "-":
         return False
     return option[1:] in {"p", "P", "w", "W", "k"} or (
-        len(option) > 2 and "=" not in option and kind_of_key(option) in _STRONG
+        len(option) > 2 and "=" not in option and kind_of_key(option) in STRONG
     )
 
 

@@ -14,7 +14,7 @@ from agents.privacy.rules.carriers import holds_form
 from agents.privacy.rules.command_words import command_words, flattened
 from agents.privacy.rules.program_names import spelled_names
 from agents.privacy.rules.values import is_no_secret, looks_chosen, looks_leet, looks_secret
-from agents.privacy.rules.vocabulary import PLAIN_NAMES, KeyKind, kind_of_key, word_set
+from agents.privacy.rules.vocabulary import PLAIN_NAMES, STRONG, kind_of_key, word_set
 
 ASKING: Final = (
     r"(?:chpasswd|passwd|sudo\s[^|;]*-[A-Za-z]*S|sudo\s[^|;]*--stdin|su\s|docker\s+login|podman\s+login|helm\s+registry"
@@ -180,7 +180,7 @@ def _says_more(line: str) -> bool:
     if holds_form(f'"{line}"'):
         return True
     return any(
-        (joint != ":" and name.lower() in PLAIN_NAMES) or kind_of_key(name) in {KeyKind.PASSWORD, KeyKind.KEY}
+        (joint != ":" and name.lower() in PLAIN_NAMES) or kind_of_key(name) in STRONG
         for name, joint in _NAME.findall(line)[:_MAX_LINES]
     )
 

@@ -1,7 +1,6 @@
 """One program reads the words of its command line: options, values, positions, and which of them are secret."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
 
 from agents.privacy.matching.masks import REDACTED, Mask
@@ -11,8 +10,21 @@ from agents.privacy.rules.value_ranges import cookie_values
 from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
 from agents.privacy.rules.vocabulary import PLAIN_NAMES, word_set
 
+# an enum's member costs a call in Python to look up, and another one to hash
+_ATTACHED: Final = Form.ATTACHED
+_COOKIE: Final = Form.COOKIE
+_NEXT: Final = Form.NEXT
+_PAIR: Final = Form.PAIR
+_SKIPPED: Final = Form.SKIPPED
+_TYPED: Final = Form.TYPED
+_WHOLE: Final = (Form.EITHER, _NEXT, _ATTACHED, Form.SLASHED)
+"""Forms whose whole value is the secret."""
+
 _SEPARATOR_OF: Final = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}
-_PLACES: Final = ("file:", "env:", "fd:", "stdin")
+_QUOTES: Final = "\"'"
+_PLACES: Final = ("file:", "env:", "@/")
+_PLACES_OF_TYPED: Final = ("file:", "env:", "fd:", "stdin", "@/")
+_SHARES: Final = ("//", "\\\\")
 _SHORTEST_PIN: Final = 4
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)")
 """A variable's name before its value."""
@@ -21,15 +33,20 @@ EXAMPLES: Final = {"_NAME": ("TOKEN=x", "token=x")}
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 
-@dataclass(slots=True)
 class ProgramState:
-    """A program that the walk has met, with what it has seen of the words after it."""
+    """A program that the walk has met, with what it has seen of the words after it.
 
-    program: Program
-    seen: list[str] = field(default_factory=list)
-    letters: set[str] = field(default_factory=set)
-    awaited: Form | None = None
-    is_behind_keyword: bool = False
+    A plain class, because mypyc makes one of it that is made and read without Python.
+    """
+
+    __slots__ = ("awaited", "is_behind_keyword", "letters", "program", "seen")
+
+    def __init__(self, program: Program) -> None:
+        self.program: Final = program
+        self.seen: list[str] = []
+        self.letters: set[str] = set()
+        self.awaited: Form | None = None
+        self.is_behind_keyword = False
 
 
 def take(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> None:
@@ -46,7 +63,7 @@ def take(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -
         state.seen.append(text)
         return
     if text.lower() in program.keywords:
-        state.awaited, state.is_behind_keyword = Form.NEXT, True
+        state.awaited, state.is_behind_keyword = _NEXT, True
         return
     state.is_behind_keyword = False
     if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, masks):
@@ -64,7 +81,7 @@ def _take_option(state: ProgramState, word: CommandWord, text: str, masks: list[
     if not program.needs or any(need in state.seen for need in program.needs):
         form = program.forms.get(text)
         if form is not None:
-            state.awaited = None if form is Form.ATTACHED else form
+            state.awaited = None if form is _ATTACHED else form
             return True
         option, equals, _ = text.partition("=")
         if equals and len(option) > 2 and (form := program.forms.get(option)) is not None:
@@ -97,7 +114,7 @@ def _take_attached(state: ProgramState, word: CommandWord, text: str, masks: lis
                 _redact_value(program.forms[option], word, text, at + 1, masks)
                 return True
         elif text.startswith(option):
-            _redact_value(Form.ATTACHED, word, text, len(option), masks)
+            _redact_value(_ATTACHED, word, text, len(option), masks)
             return True
     return False
 
@@ -144,7 +161,7 @@ def _is_at(position: Position, state: ProgramState) -> bool:
 def _redact_position(position: Position, word: CommandWord, text: str, masks: list[Mask]) -> None:
     if not position.separator:
         if text.partition("=")[0].lower() not in PLAIN_NAMES:
-            _redact_value(Form.NEXT, word, text, 0, masks)
+            _redact_value(_NEXT, word, text, 0, masks)
         return
     user, separator, secret = text.partition(position.separator)
     if separator and secret and user and user[-1] != "@" and user.lower() not in PLAIN_NAMES:
@@ -154,23 +171,24 @@ def _redact_position(position: Position, word: CommandWord, text: str, masks: li
 
 def _redact_value(form: Form, word: CommandWord, text: str, offset: int, masks: list[Mask]) -> None:
     """Add the mask of the secret in `text[offset:]`, which `form` says how to read."""
+    if form is _SKIPPED:
+        return
     end = len(text)
-    if text[offset : offset + 1] in {'"', "'"}:
+    if offset < end and text[offset] in _QUOTES:
         end -= len(text) > offset + 1 and text[-1] == text[offset]
         offset += 1
-    if form is Form.SKIPPED:
-        return
-    start, kept = _secret_part(form, text[offset:end])
+    start, kept = (0, end - offset) if form in _WHOLE else _secret_part(form, text[offset:end])
     offset, end = offset + start, offset + kept
     value = text[offset:end]
     if name := _NAME.match(value):
         offset, value = offset + name.end(), value[name.end() :]
     if not value or _is_other(form, value) or is_no_secret(value):
         return
-    parts = cookie_values(value) if form is Form.COOKIE else [(0, end - offset)]
-    masks += [
-        Mask(word.inner + offset + first, word.inner + offset + last, REDACTED, "program") for first, last in parts
-    ]
+    begins = word.inner + offset
+    if form is not _COOKIE:
+        masks.append(Mask(begins, word.inner + end, REDACTED, "program"))
+        return
+    masks += [Mask(begins + first, begins + last, REDACTED, "program") for first, last in cookie_values(value)]
 
 
 def _secret_part(form: Form, value: str) -> tuple[int, int]:
@@ -197,11 +215,11 @@ def _secret_part(form: Form, value: str) -> tuple[int, int]:
 
 def _is_other(form: Form, value: str) -> bool:
     """Whether a value says where the secret is, or is a port, a share or a word of another kind."""
-    if value.startswith((*(_PLACES if form is Form.TYPED else _PLACES[:2]), "@/")) or value == "-":
+    if value.startswith(_PLACES_OF_TYPED if form is _TYPED else _PLACES) or value == "-":
         return True
-    if form not in {Form.TYPED, Form.PAIR} and _is_port_mapping(value):
+    if form is not _TYPED and form is not _PAIR and _is_port_mapping(value):
         return True
-    return value.startswith(("//", "\\\\")) or (value[:1] == "+" and value[1:].replace("_", "").isalpha())
+    return value.startswith(_SHARES) or (value[0] == "+" and value[1:].replace("_", "").isalpha())
 
 
 def _is_port_mapping(value: str) -> bool:

@@ -16,7 +16,7 @@ from agents.privacy.rules.command_words import CommandWord
 from agents.privacy.rules.login_words import NOT_CANDIDATES, inner_text, is_candidate, is_typed, program_commands
 from agents.privacy.rules.program_names import RUN_NOTHING
 from agents.privacy.rules.values import is_no_secret, is_place
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts, word_set
+from agents.privacy.rules.vocabulary import STRONG, kind_of_key, name_parts, word_set
 
 _NOUNS: Final = r"(?:password|passwd|passphrase|passcode|pass|pw|pin)"
 _VERBS: Final = (
@@ -58,6 +58,16 @@ STORE: Final = compiled(STORE_GATE, ignore_case=True, captures=False)
 WEAK_VERB: Final = compiled(WEAK_VERB_GATE, ignore_case=True, captures=False)
 _ANY_VERB: Final = compiled(f"(?:{VERB_GATE})|(?:{WEAK_VERB_GATE})|(?:{STORE_GATE})", ignore_case=True, captures=False)
 _STRONG_VERB: Final = re.compile(rf"(?:.*[_:.\-/])?{_VERBS}\Z", re.IGNORECASE)
+_ENDS_VERB: Final = tuple(
+    sorted(
+        word_set("""
+            password passwd passphrase passcode pass pw pin user secret credential credentials
+            set change reset update new create add put write
+        """)
+    )
+)
+"""What every strong verb ends with: a look at it costs a tenth of the pattern."""
+
 _WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS}|{_FIRST_VERBS})\Z", re.IGNORECASE)
 _FIRST_VERB: Final = re.compile(rf"{_FIRST_VERBS}\Z", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z]+[_\-][a-z]+\Z")
@@ -96,10 +106,11 @@ _TALKS: Final = word_set("""
 """)
 """Programs whose words are prose."""
 
+_OTHERS: Final = _TALKS | _SILENT
+
 _NAME_OF_SECRET: Final = re.compile(r"[A-Za-z]+(?:[:_.][A-Za-z]+)*\Z")
 """Words of letters: `Movies:ServiceApiKey`."""
 
-_KINDS: Final = (KeyKind.PASSWORD, KeyKind.KEY)
 _MAX_CANDIDATES: Final = 4
 
 
@@ -107,7 +118,7 @@ def secrets_behind_verbs(scan: Scan, program: str) -> list[Mask]:
     """Masks over bare words behind a verb that sets a secret or asks for one."""
     masks: list[Mask] = []
     is_first = bool(program)
-    for words, _ in program_commands(scan, program, _TALKS | _SILENT, _ANY_VERB, masks):
+    for words, _ in program_commands(scan, program, _OTHERS, _ANY_VERB, masks):
         _behind_verbs(scan, words, masks, is_program=is_first)
         is_first = False
     return masks
@@ -121,24 +132,26 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
         if text[:1] in {"-", "/", ""} or " " in text or len(text) > _LONGEST_VERB:
             continue
         together = f"{texts[index - 1]} {text}" if index else text
-        strong = _STRONG_VERB.match(together) is not None or _STRONG_VERB.match(text) is not None
+        strong = text.lower().endswith(_ENDS_VERB) and (
+            _STRONG_VERB.match(together) is not None or _STRONG_VERB.match(text) is not None
+        )
         if not strong and (_WEAK_VERB.match(text) is None or (index > 1 and _FIRST_VERB.match(text) is not None)):
             continue
         if strong:
             masks += _replaced(words[index + 1 :], texts[index + 1 :])
-        if texts[index + 1].lower() in NOT_CANDIDATES - _ACCOUNTS:
+        if texts[index + 1].lower() in _FOLLOWERS:
             continue
         if _NAMED_SECRET.match(together) is not None:
             masks += _assigned(words[index + 1 :], texts[index + 1 :])
         behind = list(_candidates(scan, words[index:], texts[index:], together, strong=strong))
         if len(behind) == 1 and _NAME.match(behind[0][1]):
             return
-        if len(behind) > 1 and kind_of_key(behind[0][1]) in _KINDS and _NAME_OF_SECRET.match(behind[0][1]) is not None:
+        if len(behind) > 1 and kind_of_key(behind[0][1]) in STRONG and _NAME_OF_SECRET.match(behind[0][1]) is not None:
             del behind[0]
         likely = [(word, value) for word, value in behind if is_typed(value) or _is_pin(together, value)]
         # by an option, or by another rule
         is_told = any((other[:1] == "-" and "pass" in other.lower()) or REDACTED in other for other in texts)
-        if not strong and any(other[:2] == "--" and kind_of_key(other) in _KINDS for other in texts):
+        if not strong and any(other[:2] == "--" and kind_of_key(other) in STRONG for other in texts):
             return  # an option has the secret
         untyped = strong and is_program and not is_told and _names_secret(together)
         chosen = likely or (behind[-2:] if untyped else [])
@@ -218,6 +231,8 @@ def _is_pin(verb: str, value: str) -> bool:
 
 
 _ACCOUNTS: Final = word_set("root admin user default service client server")
+_FOLLOWERS: Final = NOT_CANDIDATES - _ACCOUNTS
+"""Words behind a verb that show that no secret follows: a secret may follow an account."""
 
 
 def _names_secret(verb: str) -> bool:

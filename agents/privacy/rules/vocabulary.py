@@ -36,6 +36,19 @@ class KeyKind(enum.Enum):
     COOKIE = "cookie"  # a header value: pairs
 
 
+# an enum's member costs a call in Python to look up, and these are looked at for each name
+NONE: Final = KeyKind.NONE
+WEAK: Final = KeyKind.WEAK
+KEY: Final = KeyKind.KEY
+PASSWORD: Final = KeyKind.PASSWORD
+AUTHORIZATION: Final = KeyKind.AUTHORIZATION
+COOKIE: Final = KeyKind.COOKIE
+
+STRONG: Final = (PASSWORD, KEY)
+"""What a value is secret behind, whatever it looks like; a tuple, because a set asks for the hash of a member, which
+Python computes in Python."""
+
+
 _PASSWORDS: Final = word_set("""
     password passwords passwd passwrd passw passwort passphrase passcode passkey pass pwd pswd psw pw pword
     kennwort senha contrasena contrasenya motdepasse wachtwoord heslo haslo parola sifre psk pin otp totp
@@ -124,8 +137,8 @@ _ABOUT_PAIRS: Final = frozenset(
 _BEGINNINGS: Final = {
     beginning: kind
     for kind, words in (
-        (KeyKind.PASSWORD, ("password", "passwd", "passphrase", "passcode")),
-        (KeyKind.KEY, ("token", "secret", "credentials")),
+        (PASSWORD, ("password", "passwd", "passphrase", "passcode")),
+        (KEY, ("token", "secret", "credentials")),
     )
     for word in words
     for length in range(3, len(word))
@@ -166,40 +179,40 @@ def _classified(name: str) -> KeyKind:
     """The kind that the words of `name` announce."""
     parts = name_parts(name)
     if parts and parts[0] == "bundle" and "__" in name:
-        return KeyKind.WEAK  # Bundler's credentials for a gem server: BUNDLE_GEMS__EXAMPLE__COM
+        return WEAK  # Bundler's credentials for a gem server: BUNDLE_GEMS__EXAMPLE__COM
     if not parts or _is_talk(parts):
-        return KeyKind.NONE
+        return NONE
     if tuple(parts) in _PLACED:
-        return KeyKind.KEY
+        return KEY
     if tuple(parts[-2:]) == ("secret", "id"):
-        return KeyKind.WEAK  # Vault's is one, the cloud's is a name
+        return WEAK  # Vault's is one, the cloud's is a name
     last = parts[-1]
     # `PASSword` is not camel case, so what stands between separators counts as a word as well
     read = {*parts, *"".join(c if c.isalnum() else " " for c in name.lower()).split()}
     if name.lstrip("-") in {"_auth", "_authToken"}:
-        return KeyKind.KEY  # npm's
+        return KEY  # npm's
     if last == "authorization":
-        kind = KeyKind.AUTHORIZATION
+        kind = AUTHORIZATION
     elif last in {"cookie", "cookies"}:
-        kind = KeyKind.COOKIE
+        kind = COOKIE
     elif any(map(_is_password, read)):
-        kind = KeyKind.PASSWORD
+        kind = PASSWORD
     elif any(map(_is_key, read)) or _has_qualified_key(parts) or tuple(parts[-2:]) in _SECRET_PAIRS:
-        kind = KeyKind.KEY
+        kind = KEY
     else:
-        kind = KeyKind.WEAK if last in _WEAK else _of_beginning(name, parts)
+        kind = WEAK if last in _WEAK else _of_beginning(name, parts)
     return kind
 
 
 def _of_beginning(name: str, parts: list[str]) -> KeyKind:
     """What an option announces whose last word is the beginning of a secret's: `--http-passwor`, `--api-ke`."""
     if name[0] != "-":
-        return KeyKind.NONE
+        return NONE
     if parts[-1] == "ke" and len(parts) > 1 and parts[-2] in _KEY_QUALIFIERS:
-        return KeyKind.KEY
+        return KEY
     if name == f"-{_SHORTEST_BEGINNING}":
-        return KeyKind.PASSWORD
-    return _BEGINNINGS.get(parts[-1], KeyKind.NONE)
+        return PASSWORD
+    return _BEGINNINGS.get(parts[-1], NONE)
 
 
 _NAMES: Final = Memo(_classified, _REMEMBERED_NAMES)

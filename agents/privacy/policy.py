@@ -2,7 +2,7 @@
 
 A field that is not listed does not leave. A field that is not in `FIELDS` cannot be listed, so a field that a later
 version adds stays inside until a policy names it. The id is a digest of the canonical form: equal ids mean that the
-same fields leave under the same rules, whatever the policies are called.
+same fields leave under the same choices and the same generation of rules, whatever the policies are called.
 """
 
 import hashlib
@@ -16,7 +16,11 @@ from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.rules.vocabulary import word_set
 
 RULES_VERSION: Final = 2
-"""Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""
+"""Part of every policy's id: the generation of the built-in rules.
+
+A rule that is added or corrected keeps it. So a run that was recorded under the same policy is still proved wherever its
+answers are the same; where they are not, the verification shows the call. The digest of the code in a run's manifest
+says which rules it had."""
 
 _PROCESS: Final = word_set("""
     parent_process_id pid uid binary arguments cwd start_time_ns auid user flags

@@ -215,6 +215,15 @@ def _bent_lines(draw: st.DrawFn) -> str:
 @example(text="login -p hunter2 -u u", binary="docker")
 @example(text="AUTH hunter2", binary="redis-cli")
 @example(text="--password\u2011,,\u2603", binary="mysql")
+@example(text="-p hunter2 -u", binary="tool")
+@example(text="x --source-password, --sync-password", binary="tool")
+@example(text="args: [mysqldump, -phunter2]", binary="tool")
+@example(text="Ym9iOnNpZWdlLXc0bGw=", binary="tool")
+@example(text="auth can-i create system:account", binary="tool")
+@example(text="sudo et:key Tr0ub4dorAnd3", binary="tool")
+@example(text="-ptoken-w-ur0ub4dorAnd3 x", binary="tool")
+@example(text='-u "my user:hunter2" host', binary="curl")
+@example(text="secrets put a --value x", binary="tool")
 @settings(max_examples=2_000)
 def test_gate_is_no_tighter_than_the_rules(text: str, binary: str) -> None:
     """What the rules find with every gate open, they find behind the gate."""

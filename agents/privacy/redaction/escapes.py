@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from agents.privacy.matching.gate import compiled
 from agents.privacy.redaction.shadow import Shadow
 
 ESCAPE_GATE: Final = (
@@ -28,6 +29,9 @@ _ESCAPE: Final = re.compile(
     r"\\u00(?P<u>[0-9a-fA-F]{2})|\\x(?P<x>[0-9a-fA-F]{2})|\\(?P<o>[01][0-7]{2})|&#x(?P<h>[0-9a-fA-F]{2});"
     r"|&#(?P<d>[0-9]{2,3});|&(?P<n>quot|amp|lt|gt|apos);|%(?P<p>[0-9a-fA-F]{2})|\\\[[0-9;]{0,8}m|\x1b\[[0-9;]{0,8}m"
 )
+_SAYS_ENCODED: Final = compiled(ENCODED_GATE, ignore_case=True, captures=False)
+"""As its gate: without such a word any long name could be taken for an encoded one."""
+
 _NAMED: Final = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'"}
 _ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,1024}={0,2}(?![A-Za-z0-9+/_\-])")
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
@@ -36,6 +40,7 @@ _PAIR: Final = re.compile(r"[A-Za-z0-9_.@\-]{1,64}:[^\s:]{4,}\Z")
 EXAMPLES: Final = {
     "ESCAPE_GATE": (r"password\x3dhunter2", "password"),
     "ENCODED_GATE": ("echo cGFzc3dvcmQ9eA", "echo x"),
+    "_SAYS_ENCODED": ("echo cGFzc3dvcmQ9eA", "echo x"),
     "_ESCAPE": ("&#61;", "&;"),
     "_ENCODED": ("cGFzc3dvcmQ9eA==", "cGFz"),
     "_HEXADECIMAL": ("70617373", "xyz"),
@@ -92,7 +97,9 @@ def _character(found: re.Match[str]) -> str | None:
 
 
 def decoded_words(text: str) -> Iterator[DecodedWord]:
-    """Words of a text that are base 64 or hexadecimal of printable text, the first few."""
+    """Words that are base 64 or hexadecimal of printable text, the first few of a text that says that it has some."""
+    if _SAYS_ENCODED.search(text.encode("ascii", "replace")) is None:
+        return
     most = _MAX_ENCODED if len(text) <= _MAX_MAPPED else _MAX_ENCODED // 2
     for number, found in enumerate(_ENCODED.finditer(text)):
         if number >= most:

@@ -115,7 +115,7 @@ CARRIED_GATE: Final = (
     r"|ogin:[\s\-]|/t/[a-z0-9_\-]+/"
     r"|\A:[^\s:@/]+@|ass[a-z]*[^\s]*\s*;?\s*\{?\s*(?:exp_)?send\s"
     r"|(?:user|password|_hash|hash|hashpw|hashsync)\(|\bhmac-[a-z0-9_]+:"
-    r"|(?:pass|secret|token)[a-z_\-]*[\"',=\s]+(?:\$\(|`)?(?:/usr)?(?:/bin/)?(?:echo|printf)\s|wifi:[a-z]+:"
+    r"|(?:pass|secret|token)[a-z_\-]*[\"',=\s]+(?:\$\(|`)?(?:/usr)?(?:/bin/)?(?:echo|printf)\s|wifi:"
     r"|\bpragma\s+[a-z]*key\s*=|@(?:tcp|unix|tcp6)?\(|,p=|\spass(?:word)?\s+[\"']"
     rf"|:{'[0-9a-f]' * 32}(?:[\s\"':@]|\z)"
     r"|\buserid=[\"']?[^\s/\"']+/|\blogon\s+[^\s/,]+/[^\s,]+,|(?:\A|[\s,\"'])user(?:name)?=[a-z_][a-z0-9_.@\\\-]*[:%]"

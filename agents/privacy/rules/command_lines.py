@@ -39,8 +39,8 @@ _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
 """What stands before an argument."""
 
 _BEFORE_NAME: Final = r"\A|[\s/\\\"'|;&()$`<>[{,@]"
-_BEHIND_NAME: Final = r"[\"'`][\s,<>]|[\s<>]"
-_AROUND_NAME: Final = " \n\t\"'`,<>|;&()$[{@/\\"
+_BEHIND_NAME: Final = r"[\"'`],|[\"'`,;\])}@]*[\s<>]"
+_AROUND_NAME: Final = " \n\t\"'`,<>|;&()[]{}$@/\\"
 """What stands before and behind the name of a program."""
 
 EXAMPLES: Final = {"_BEHIND_NAME": ("mysql x", "mysql")}
@@ -131,7 +131,7 @@ def _trigger(programs: tuple[Program, ...]) -> str:
                 forms.add(rf"(?i:{_escaped(position.after[-1])}){words}[\"']?[\s,]+[^\s]")
         if any(not position.after for position in program.positions):
             forms.add("")
-    return rf"(?s)(?:\A|[\s\"'(])(?:{'|'.join(sorted(forms))})"
+    return rf"(?s)(?:\A|[\s\"'(,\[;|&<>`])(?:{'|'.join(sorted(forms))})"
 
 
 def _spelled(program: Program, option: str) -> str:
@@ -140,7 +140,7 @@ def _spelled(program: Program, option: str) -> str:
     if program.forms[option] is Form.ATTACHED:
         behind = r"[^\s]"
     elif program.forms[option] is Form.PAIR:
-        behind = r"[\"']?[\s,=]*[\"']?[^\s]*(?::[^\s]|[0-9])"  # a pair, or a token
+        behind = r".*[:0-9]"  # a pair, whose user may have spaces, or a token
     if option not in program.attachable:
         return _escaped(option) + (behind or r"(?:[^A-Za-z0-9_\-]|\z)")
     if len(option) == 2 and program.clustered:

@@ -36,7 +36,7 @@ from agents.privacy.rules.values import (
 from agents.privacy.rules.vocabulary import word_set
 
 PAIR_GATE: Final = (
-    r"(?:\A|[\s\"'(,\[])-(?:(?-i:[uacnlCAU])|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
+    r"(?:\A|[\s\"'(,\[;|&<>`])-(?:(?-i:[uacnlCAU])|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
     r"[\"']?[\s=,]+[\"']?[a-z0-9_][a-z0-9_.@+\\\-]*[:%][^\s/\\:]"
 )
 """A login option, and a value with a colon."""
@@ -46,26 +46,30 @@ _ITS_OPTION: Final = r"-(?:p|P|w|W|k|pw|pwd)"
 _COULD_BE_TYPED: Final = r"[\s,=]+[\"']?[0-9]*[^\s0-9:.,;/\"'\-$]"
 
 BESIDE_GATE: Final = (
-    rf"(?s)(?:\A|[\s\"'(,\[]){_USER_OPTION}[\s\"'=,].*[\s\"'(,\[]{_ITS_OPTION}[\"']?{_COULD_BE_TYPED}"
-    rf"|(?:\A|[\s\"'(,\[]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}.*[\s\"'(,\[]{_USER_OPTION}[\s\"'=,]"
-    rf"|(?:\A|[\s\"'(,\[])(?:{_USER_OPTION}[\s\"'=,]|-u[a-z][a-z]).*[\s\"'(,\[]-[pP][^\s]*[0-9!#$%^&*]"
+    rf"(?s)(?:\A|[\s\"'(,\[;|&<>`]){_USER_OPTION}[\s\"'=,].*[\s\"'(,\[;|&<>`]{_ITS_OPTION}[\"']?{_COULD_BE_TYPED}"
+    rf"|(?:\A|[\s\"'(,\[;|&<>`]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}.*[\s\"'(,\[;|&<>`]{_USER_OPTION}(?:[\s\"'=,]|\z)"
+    rf"|(?:\A|[\s\"'(,\[;|&<>`])(?:{_USER_OPTION}[\s\"'=,]|-u[a-z][a-z]).*[\s\"'(,\[;|&<>`]-[pP][^\s]*[0-9!#$%^&*]"
 )
 """An option that names a user, and one that could hold its password, in any order."""
 
-BESIDE_HINT: Final = rf"(?:\A|[\s\"'(,\[]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}|[\s\"'(,\[]-[pP][^\s]*[0-9!#$%^&*]"
+BESIDE_HINT: Final = (
+    rf"(?:\A|[\s\"'(,\[;|&<>`]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}"
+    r"|[\s\"'(,\[;|&<>`]-[pP][^\s]*[0-9!#$%^&*]"
+)
 """An option that could hold a password, wherever the user is."""
 
-DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/]"
+DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[;|&<>`])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/]"
 """`domain/user:` and something behind it."""
 
 LONE_VALUE_GATE: Final = (
-    r"(?:\A|[\s\"'(,\[])-(?:[agx]?p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
+    r"(?:\A|[\s\"'(,\[;|&<>`])-(?:[agx]?p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
     r"|[\"']?(?:[a-z_][^\s/=]*[0-9!#$%^&*]|[0-9][^\s/=]*[a-z!#$%^&*]|[!#&*?~=>,;:][^\s/]*[0-9a-z!#$%^&*]))"
-    rf"|(?-i:(?:\A|[\s\"',])-[taAT][\"']?[\s,]+[\"']?{'[A-Za-z0-9]' * 24})"
-    rf"|(?-i:(?:\A|[\s\"',])-[A-Za-z][\"']?[\s,]+[\"']?{CHOSEN})"
-    r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?(?:[A-Za-z_\-]*[0-9]){3}[A-Za-z0-9_\-]*[A-Z])"
-    r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[A-Z](?:[A-Za-z_\-]*[0-9]){3})"
-    r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[0-9][a-z_\-]*[A-Z]+[a-z0-9_\-]*[0-9][A-Za-z_\-]*[0-9])"
+    rf"|(?-i:(?:\A|[\s\"'(,\[;|&<>`])-[taAT][\"']?[\s,]+[\"']?{'[A-Za-z0-9]' * 24})"
+    rf"|(?-i:(?:\A|[\s\"'(,\[;|&<>`])-[A-Za-z][\"']?[\s,]+[\"']?{CHOSEN})"
+    r"|(?-i:(?:\A|[\s\"'(,\[;|&<>`])-[A-Za-z][\"']?[\s,]*[\"']?(?:[A-Za-z_\-]*[0-9]){3}[A-Za-z0-9_\-]*[A-Z])"
+    r"|(?-i:(?:\A|[\s\"'(,\[;|&<>`])-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[A-Z](?:[A-Za-z_\-]*[0-9]){3})"
+    r"|(?-i:(?:\A|[\s\"'(,\[;|&<>`])-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[0-9][a-z_\-]*[A-Z]+[a-z0-9_\-]*[0-9][A-Za-z_\-]*[0-9])"
+    r"|(?-i:(?:\A|[\s\"'(,\[;|&<>`])-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[0-9][A-Za-z_\-]*[0-9][a-z_\-]*[A-Z]+[A-Za-z_\-]*[0-9])"
 )
 """An option that is often a password's, with a value that has a digit or a space; a short option with a mixed value."""
 

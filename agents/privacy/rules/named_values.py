@@ -211,13 +211,13 @@ def _is_call_or_element(text: str, start: int, key: str, joint: str, end: int) -
     if ">" in joint:
         opens = start > 0 and text[start - 1] == "<" and not text[max(0, start - 2)].isalnum()  # `f<Pass>` does not
         return opens and _is_element(text, end)
+    if "," in joint and text[end : end + 2].lstrip("\"'`")[:1] == "-":  # another option
+        return False
     if key[:2] == "--" and joint.strip() == ",":  # a list in YAML
         return True
     if key[0] != "-" and _IN_LIST.search(text, max(0, start - 48), start) is not None:
         return False
     if "," in joint and key[0] != "-" and _LISTED_VERB.match(text, end) is not None:
-        return False
-    if "," in joint and text[end : end + 2].lstrip("\"'`")[:1] == "-":  # another option
         return False
     if end + 1 < len(text) and text[end] == "\\":
         end += 1

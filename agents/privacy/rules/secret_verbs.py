@@ -37,7 +37,8 @@ VERB_GATE: Final = rf"{_VERBS_IN_LISTS}[\"']?[\s,]+[^\s]"
 """A verb that sets a secret, as a word or the end of one, and a word behind it."""
 
 WEAK_VERB_GATE: Final = (
-    rf"(?:(?:\A|[\s\"'(,:\[]){_WEAK_VERBS}|(?:\A|[;&|(`\n\"'])\s*(?:[^\s]+[\s,]+)?[\"']?{_FIRST_VERBS})[\"']?[\s,]+"
+    rf"(?:(?:\A|[\s\"'(,:\[]){_WEAK_VERBS}|(?:\A|[;&|(`\n\"'])\s*(?:[^\s]+[\s,]+)?[\"']?(?:[a-z]+:)?{_FIRST_VERBS})"
+    r"[\"']?[\s,]+"
     r"(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s\-][^\s]*)?[0-9!#$%^&*]"
 )
 """A verb that a secret may follow, and one of the next words with a digit or a special character."""
@@ -69,7 +70,10 @@ _ENDS_VERB: Final = tuple(
 """What every strong verb ends with: a look at it costs a tenth of the pattern."""
 
 _WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS}|{_FIRST_VERBS})\Z", re.IGNORECASE)
-_FIRST_VERB: Final = re.compile(rf"{_FIRST_VERBS}\Z", re.IGNORECASE)
+_FIRST_VERB: Final = re.compile(rf"(?:[a-z]+:)?{_FIRST_VERBS}\Z", re.IGNORECASE)
+_MARKED: Final = re.compile(r"[0-9!#$%^&*]")
+"""What a secret behind a weak verb has in it; `login ann:token-name` has none."""
+
 _NAME: Final = re.compile(r"[a-z]+[_\-][a-z]+\Z")
 EXAMPLES: Final = {
     "_NOUNS": ("passphrase", "name"),
@@ -94,6 +98,7 @@ EXAMPLES: Final = {
     "_FIRST_VERB": ("enable", "list"),
     "_STRONG_VERB": ("set-password", "set-name"),
     "_WEAK_VERB": ("unlock", "list"),
+    "_MARKED": ("hunter2", "hunter"),
     "_NAME": ("my-name", "hunter2"),
     "_NAMED_SECRET": ("secrets set", "secrets list"),
 }
@@ -148,7 +153,11 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
             return
         if len(behind) > 1 and kind_of_key(behind[0][1]) in STRONG and _NAME_OF_SECRET.match(behind[0][1]) is not None:
             del behind[0]
-        likely = [(word, value) for word, value in behind if is_typed(value) or _is_pin(together, value)]
+        likely = [
+            (word, value)
+            for word, value in behind
+            if (is_typed(value) and (strong or _MARKED.search(value))) or _is_pin(together, value)
+        ]
         # by an option, or by another rule
         is_told = any((other[:1] == "-" and "pass" in other.lower()) or REDACTED in other for other in texts)
         if not strong and any(other[:2] == "--" and kind_of_key(other) in STRONG for other in texts):

@@ -18,9 +18,9 @@ from agents.privacy.rules.vocabulary import word_set
 RULES_VERSION: Final = 2
 """Part of every policy's id: the generation of the built-in rules.
 
-A rule that is added or corrected keeps it. So a run that was recorded under the same policy is still proved wherever its
-answers are the same; where they are not, the verification shows the call. The digest of the code in a run's manifest
-says which rules it had."""
+A rule that is added or corrected keeps it. So a run that was recorded under the same policy is still proved wherever
+its answers are the same; where they are not, the verification shows the call. The digest of the code in a run's
+manifest says which rules it had."""
 
 _PROCESS: Final = word_set("""
     parent_process_id pid uid binary arguments cwd start_time_ns auid user flags

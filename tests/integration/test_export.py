@@ -24,6 +24,7 @@ from app.stages.worker import registered_id
 from schemas import topics
 from tests.support import tools
 from tests.support.browser import PROGRAM, browser, page_in
+from tests.support.calls import encode_call, frame
 from tests.support.delivery_run import PARTITIONS
 from tests.support.export_readers import (
     network_references,
@@ -190,6 +191,41 @@ def test_a_window_with_strange_records_is_written_and_said_to_be_incomplete(publ
     assert read_folded(result.stdout)
 
 
+def test_each_image_and_each_file_has_facts_of_its_own(published: Published) -> None:
+    """One reading of a window writes a file for each image, and the same facts as one reading for each of them."""
+    settings = from_env(published.environ)
+    schema_id = registered_id(settings, topics.CALLS)
+    producer = Producer({"bootstrap.servers": published.environ["CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS"]})
+    digests, places = [f"sha256:{one * 64}" for one in "ab"], []
+    for number in range(6):
+        fields = {
+            "timestamp_ns": number,
+            "stack_frames": [frame("/usr/lib/libz.so.1", "inflate", build_id="0123456789abcdef")],
+            "source": {"partition": 3, "offset": 1_000_000 + number},
+            "image_id": f"shop/web@{digests[number % 3]}" if number % 3 < 2 else None,
+        }
+        value = encode_call(fields, schema_id=schema_id)
+        name = published.environ["CALLSTREAM_TOPIC_PREFIX"] + topics.CALLS
+        producer.produce(name, value, b"", 3, on_delivery=lambda _, message: places.append(message.offset() or 0))
+    producer.flush()
+    window = ("--from", f"3:{places[0]}", "--to", f"3:{places[-1] + 1}")
+    folder = published.folder / "by-image"
+
+    result = published.export("--format", "runtime-facts", *window, "--by-image", str(folder), "--json")
+    said: dict[str, Any] = json.loads(result.stdout)
+    assert result.exit_code == 0, result.output
+    assert [one["subject"] for one in said["subjects"]] == digests
+    assert (said["window"]["calls"], said["window"]["not_asked_for"]) == (4, 2)
+    for one in said["subjects"]:
+        text = Path(one["file"]).read_text()
+        assert [fact["hitCount"] for fact in read_runtime_facts(text).values()] == [2]
+        assert one["file"] in one["call"]
+        alone = published.export("--format", "runtime-facts", *window, "--subject", one["subject"])
+        assert alone.stdout == text
+    again = published.export("--format", "runtime-facts", *window, "--by-image", str(folder))
+    assert (again.exit_code, "is not empty" in again.output) == (2, True)
+
+
 VEX: Final = """
 author = "Shop security <security@shop.example>"
 [[statement]]
@@ -289,23 +325,21 @@ def test_a_browser_shows_the_flame_graph_without_asking_for_anything(published: 
     file = published.folder / "calls.html"
     with browser() as started, page_in(started, dark=dark) as (page, seen):
         page.goto(file.resolve().as_uri())
-        page.wait_for_selector("#graph[data-ready=yes]")
-        drawn = (
-            "new Set(document.getElementById('flame-graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
-        )
+        page.wait_for_selector("html[data-ready=yes]")
+        drawn = "new Set(document.getElementById('graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
         assert page.evaluate(drawn) > 10
-        page.locator("#flame-graph").focus()
+        page.locator("#graph").focus()
         for key in ("ArrowDown", "ArrowDown"):
             page.keyboard.press(key)
-        assert "events" in (page.locator("#flame-spoken").text_content() or "")
+        assert "events" in (page.locator("#spoken").text_content() or "")
         page.keyboard.press("Enter")
-        assert page.locator("#flame-reset").is_enabled()
+        assert page.locator("#reset").is_enabled()
         page.keyboard.press("Home")
         page.keyboard.press("/")
         page.keyboard.type("hinted_")
-        found = page.locator("#flame-found").text_content() or ""
-        names = page.locator("#flame-rows td:nth-child(1)").all_text_contents()
-        sure = page.locator("#flame-rows td:nth-child(4)").all_text_contents()
+        found = page.locator("#found").text_content() or ""
+        names = page.locator("#rows td:nth-child(4)").all_text_contents()
+        sure = page.locator("#rows td:nth-child(3)").all_text_contents()
 
         assert found.split()[1] == "frames,"
         assert names

@@ -24,10 +24,21 @@ COMPILED = (
     "agents/hot_symbols/reading",
     "agents/memo.py",
     "agents/packing.py",
+    "agents/privacy/calls.py",
+    "agents/privacy/fields.py",
+    "agents/privacy/filtered.py",
     "agents/privacy/matching",
     "agents/privacy/redaction",
+    "agents/privacy/repeated_values.py",
+    "agents/privacy/repeats.py",
     "agents/privacy/rules",
+    "agents/privacy/stage.py",
+    "app/evidence/digests.py",
     "app/evidence/record_rows.py",
+    "schemas/avro_wire.py",
+    "schemas/canonical_head.py",
+    "schemas/proto_wire.py",
+    "schemas/units.py",
 )
 """What mypyc compiles in a wheel, by folder or file: pure modules in which a stage spends its time. The same sources
 without a change, so that a checkout and a wheel without a compiler do the same more slowly."""

@@ -291,12 +291,12 @@ def test_an_openvex_export_is_signed_and_others_read_it(published: Published) ->
         (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),
         (["--format", "gif"], "'gif' is not one of"),
         (["--format", "openvex"], "--format openvex and --vex need each other"),
-        (["--format", "runtime-facts", "--subject", "sha256:1f"], "is no digest of an image"),
+        (["--format", "runtime-facts", "--subject", "sha256:1f"], "is no digest"),
         (
             ["--format", "runtime-facts", "--subject", f"sha256:{'1' * 64}"],
-            "--subject is for runtime-facts with --from",
+            "--subject and --by-image are for runtime-facts with --from",
         ),
-        (["--format", "html", "--symbol-map", __file__], "--symbol-map is for --format runtime-facts"),
+        (["--format", "html", "--symbol-map", __file__], "--symbol-map and --container-runtime are for --format runtime-facts"),
         (["--format", "html", "--sign", __file__], "--sign is for --format openvex with --output"),
         (["--format", "openvex", "--vex", "/nowhere.toml", "--from", "first"], "openvex is of watches"),
         (["--format", "openvex", "--vex", "/nowhere.toml"], "/nowhere.toml: No such file"),
@@ -325,21 +325,23 @@ def test_a_browser_shows_the_flame_graph_without_asking_for_anything(published: 
     file = published.folder / "calls.html"
     with browser() as started, page_in(started, dark=dark) as (page, seen):
         page.goto(file.resolve().as_uri())
-        page.wait_for_selector("html[data-ready=yes]")
-        drawn = "new Set(document.getElementById('graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
+        page.wait_for_selector("#graph[data-ready=yes]")
+        drawn = (
+            "new Set(document.getElementById('flame-graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
+        )
         assert page.evaluate(drawn) > 10
-        page.locator("#graph").focus()
+        page.locator("#flame-graph").focus()
         for key in ("ArrowDown", "ArrowDown"):
             page.keyboard.press(key)
-        assert "events" in (page.locator("#spoken").text_content() or "")
+        assert "events" in (page.locator("#flame-spoken").text_content() or "")
         page.keyboard.press("Enter")
-        assert page.locator("#reset").is_enabled()
+        assert page.locator("#flame-reset").is_enabled()
         page.keyboard.press("Home")
         page.keyboard.press("/")
         page.keyboard.type("hinted_")
-        found = page.locator("#found").text_content() or ""
-        names = page.locator("#rows td:nth-child(4)").all_text_contents()
-        sure = page.locator("#rows td:nth-child(3)").all_text_contents()
+        found = page.locator("#flame-found").text_content() or ""
+        names = page.locator("#flame-rows td:nth-child(1)").all_text_contents()
+        sure = page.locator("#flame-rows td:nth-child(4)").all_text_contents()
 
         assert found.split()[1] == "frames,"
         assert names

@@ -7,9 +7,8 @@ tests/unit/app/streaming/test_faust_pins.py fails when that class changes.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
@@ -35,7 +34,6 @@ class DamagedBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokaf
 
 
 CLOSE: Final = fetcher.Fetcher.close
-FETCH: Final = fetcher.Fetcher._proc_fetch_request  # noqa: SLF001 - what it does is pinned by a test
 """aiokafka's own."""
 
 _new: Final[Any] = tuple.__new__  # a third of what the class's own constructor costs, for every record
@@ -46,7 +44,6 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
 
     def __init__(self, tp: Any, records: Any, *others: Any, **more: Any) -> None:
         self.next_fetch_offset = 0
-        self.stored_bytes = records.size_in_bytes()
         self._batches = _Batches(records, tp)
         super().__init__(tp, self._batches, *others, **more)
         self._records_iterator: Iterator[Any] = self._until_damage(self._records_iterator)
@@ -98,57 +95,6 @@ def install() -> None:
     inflating.install()
     fetcher.PartitionRecords = FetchedRecords
     fetcher.Fetcher.close = _close
-
-
-class Pace(Protocol):
-    """What the next fetch from one broker does, from those before."""
-
-    @property
-    def wait_ms(self) -> int:
-        """How long the broker may hold the next request."""
-
-    def pause_seconds(self, now: float) -> float:
-        """How long to wait before the next request."""
-
-    def note(self, fetched_bytes: int, now: float) -> None:
-        """Take the size of an answer that has just come."""
-
-
-def keep_pace(consumer: Any, begin: Callable[[], Pace]) -> None:
-    """Have an aiokafka consumer that is connected fetch from each broker at a pace that begins with each assignment."""
-    fetching = consumer._fetcher  # noqa: SLF001 - aiokafka has one setting for all fetches
-    paces: dict[int, Pace] = {}
-    latest: Any = None
-
-    async def fetch(assignment: Any, node_id: int, request: Any) -> bool:
-        nonlocal latest
-        if assignment is not latest:
-            latest = assignment
-            paces.clear()
-        pace = paces.get(node_id) or paces.setdefault(node_id, begin())
-        if pause_seconds := pace.pause_seconds(time.monotonic()):
-            try:
-                await asyncio.sleep(pause_seconds)
-            except asyncio.CancelledError:  # nobody wants the answer any more; aiokafka's own function ends so too
-                return False
-        request._max_wait_ms = pace.wait_ms  # noqa: SLF001 - see above
-        has_new: bool = await FETCH(fetching, assignment, node_id, request)
-        pace.note(sum(_stored_bytes(fetching, place) for place in _places(request)), time.monotonic())
-        return has_new
-
-    fetching._proc_fetch_request = fetch  # noqa: SLF001 - see above
-
-
-def _places(request: Any) -> Iterator[TopicPartition]:
-    for topic, partitions in request.topics:
-        for partition, *_ in partitions:
-            yield TopicPartition(topic, partition)
-
-
-def _stored_bytes(fetching: Any, place: TopicPartition) -> int:
-    """What a fetch has just brought of a partition; nobody has taken it yet."""
-    records = getattr(fetching._records.get(place), "_partition_records", None)  # noqa: SLF001 - aiokafka does not say it
-    return 0 if records is None else int(records.stored_bytes)
 
 
 def position_of(consumer: Any, place: Partition) -> int | None:

@@ -22,7 +22,6 @@ from app.processes.supervisor import Supervisor
 from app.settings import Settings, variable_of
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
-from app.streaming.fetch_pace import FetchPauses
 from app.streaming.large_outputs import refuse_large
 from app.streaming.lost_offsets import look_for_lost_offsets
 from app.streaming.runner import Late, Omission, StepMemory, StepRunner
@@ -35,10 +34,6 @@ from app.topology import PIPELINE, StageShape, shape_of
 from schemas import topics
 from schemas.records import schema_text
 from schemas.topics import Stage, subject
-
-PRIVACY_PAUSES = FetchPauses(burst_ms=20)
-"""Canonicalize has gathered the events already, and writes what it made of them all at once, one partition after the
-other. So at a low rate an event does not wait twice."""
 
 
 class SchemasMissingError(ServerError):
@@ -126,7 +121,6 @@ def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None, 
     attach_step = _attach_step(settings, shape, step, step.configuration, omission=omission, late=late, tell=step.tell)
 
     def attach(runtime: StageRuntime) -> None:
-        runtime.app.batch_consumer.pauses = PRIVACY_PAUSES
         attach_step(runtime)
         if shape.version is None:  # a version's records are made alike
             runtime.reloads.append(lambda: step.reload(runtime.meter))

@@ -26,7 +26,6 @@ from app.kafka.client import ISOLATION_LEVEL
 from app.processes.process_end import ExitCode
 from app.streaming.account import Account, read_note
 from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, cut
-from app.streaming.fetch_pace import FetchPace
 from app.streaming.ledger import FetchLink
 from app.streaming.skipped import DELETED, MOVED, SkippedRange
 from schemas.units import NS_PER_MS
@@ -69,15 +68,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         fetched.install()
-        consumer = super()._create_worker_consumer(transport)
+        consumer, own = super()._create_worker_consumer(transport), cast("Any", self.consumer)
         consumer._isolation_level = ISOLATION_LEVEL  # noqa: SLF001 - Faust ties it to a guarantee that we do not use
+        # Faust passes a constant of its own for the one, and nothing for the other
+        consumer._fetch_max_wait_ms = own.fetch_max_wait_ms  # noqa: SLF001 - see above
+        consumer._fetch_min_bytes = own.fetch_min_bytes  # noqa: SLF001 - see above
         return consumer
-
-    async def on_start(self) -> None:
-        """Connect, and fetch at the stage's pace from the first fetch on."""
-        await super().on_start()
-        pauses = cast("Any", self.consumer).pauses
-        fetched.keep_pace(self._ensure_consumer(), lambda: FetchPace(pauses))
 
     def _position_at(self, partition: TP, offset: int) -> int:
         """Seek, and return the seek's number. Runs in the thread."""

@@ -40,7 +40,6 @@ READ: dict[str, tuple[Any, str]] = {
     "thread._seek_wait": (driver.AIOKafkaConsumerThread._seek_wait, "9d221e816d940467"),
     "committed": (AIOKafkaConsumer.committed, "d8706147ab1573ad"),
     "fetch_committed_offsets": (GroupCoordinator.fetch_committed_offsets, "6c049c7379165952"),
-    "thread.on_start": (driver.AIOKafkaConsumerThread.on_start, "38b4e8bd1e10723a"),
     "thread._create_worker_consumer": (driver.AIOKafkaConsumerThread._create_worker_consumer, "c2701bfc3e6f6cad"),
     "credentials": (driver.credentials_to_aiokafka_auth, "364c9c9c68523c50"),
     "app._on_agent_error": (App._on_agent_error, "bdd12f286de64429"),

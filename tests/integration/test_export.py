@@ -296,7 +296,10 @@ def test_an_openvex_export_is_signed_and_others_read_it(published: Published) ->
             ["--format", "runtime-facts", "--subject", f"sha256:{'1' * 64}"],
             "--subject and --by-image are for runtime-facts with --from",
         ),
-        (["--format", "html", "--symbol-map", __file__], "--symbol-map and --container-runtime are for --format runtime-facts"),
+        (
+            ["--format", "html", "--symbol-map", __file__],
+            "--symbol-map and --container-runtime are for --format runtime-facts",
+        ),
         (["--format", "html", "--sign", __file__], "--sign is for --format openvex with --output"),
         (["--format", "openvex", "--vex", "/nowhere.toml", "--from", "first"], "openvex is of watches"),
         (["--format", "openvex", "--vex", "/nowhere.toml"], "/nowhere.toml: No such file"),

@@ -326,5 +326,5 @@ def assert_nothing_lost(run: DeliveryRun) -> None:
     skipped: Sequence[tuple[int, list[tuple[int, int]]]] = [
         (number, account.skipped) for number, account in enumerate(run.reader.accounts) if account.skipped
     ]
-    assert not skipped, run.logs()
+    assert not skipped, f"{skipped}\n{run.logs()}"
     assert run.reader.distinct == run.total, run.logs()

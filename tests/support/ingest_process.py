@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from schemas import topics
@@ -30,6 +30,18 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.05)
+
+
+def _ends_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset of a partition. A broker that was just started again may not lead it yet."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=20)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 class IngestProcess:
@@ -177,7 +189,7 @@ class IngestSite:
         found: list[Message] = []
         try:
             for partition in sorted(consumer.list_topics(name, timeout=20).topics[name].partitions):
-                low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=20)
+                low, high = _ends_of(consumer, TopicPartition(name, partition))
                 consumer.assign([TopicPartition(name, partition, low)])
                 while low < high:
                     for message in consumer.consume(5000, timeout=0.5):

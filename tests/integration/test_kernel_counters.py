@@ -18,9 +18,9 @@ from app.operators.times import time_text
 from app.simulator.agent_file import AgentFile
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
-from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessKprobe
 from schemas.topics import Stage
 from tests.support.delivery_run import Worker
+from tests.support.events import event
 from tests.support.ingest_process import PATIENCE_S, IngestProcess, wait_for
 from tests.support.watch_scene import SECOND, WatchScene, watch_scene
 
@@ -73,7 +73,9 @@ def _metrics_page(agent: CountingAgent) -> Iterator[str]:
 @contextmanager
 def _ingest(it: WatchScene, agent: CountingAgent) -> Iterator[IngestProcess]:
     """An ingest that reads three calls of the agent, and asks it each second."""
-    call = GetEventsResponse(node_name="n1", process_kprobe=ProcessKprobe(function_name="tcp_connect"))
+    call = event("process_kprobe", function_name="tcp_connect")  # without a time, stages would refuse it
+    call.node_name = "n1"
+    call.time.GetCurrentTime()
     recording = Recording.of([call.SerializeToString()] * 3)
     with SimulatorServer(recording, agent=AgentFile(agent.said)) as server, _metrics_page(agent) as page:
         more = {

@@ -6,7 +6,7 @@ import { count, el, fill, note, number, share, speak, table, when } from "../dom
 export const title = "Symbols";
 
 const FIELDS = [["text", "Function"], ["file", "File"], ["build_id", "Build id"], ["image", "Image"], ["namespace", "Namespace"]];
-const COUNT = 50;
+const COUNT = 30; // more than a screen shows, and each costs a search that is drawn with every key
 
 export async function show(root, parameters, context) {
   const results = el("div", {});

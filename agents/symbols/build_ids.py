@@ -18,7 +18,7 @@ def is_blank(build_id: bytes) -> bool:
 
 
 def told_build_id(build_id: bytes) -> str | None:
-    """The build id of a loader event, in hex digits; None where it is none that names a file."""
+    """The build id of a loader event in hex digits, or None if it names no file: a wrong length, a text, equal bits."""
     if len(build_id) not in _KERNEL_BYTES or _is_text(build_id) or is_blank(build_id):
         return None
     return build_id.hex()

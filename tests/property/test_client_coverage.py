@@ -1,6 +1,6 @@
 """The Python client and `callstream coverage` give one answer for any records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import callstream_client.coverage
 import pytest
@@ -39,6 +39,17 @@ def _record(draw: st.DrawFn, causes: Sequence[GapCause]) -> CoverageGap:
     )
 
 
+def _both(records: Iterable[CoverageGap], one_ns: int, other_ns: int) -> tuple[WindowRecords, WindowJudge]:
+    """The pipeline's judge and the client's of one window between two times, with the same records."""
+    begin_ns, end_ns = min(one_ns, other_ns), max(one_ns, other_ns) + 1
+    ours = WindowRecords(NodeId("east", "n"), Interval(begin_ns, end_ns))
+    clients = WindowJudge("n", ClientsInterval(begin_ns, end_ns), cluster="east")
+    for record in records:
+        ours.add(record)
+        clients.add(ClientsGap.of(record.as_record()))
+    return ours, clients
+
+
 RECEIVED = st.lists(st.integers(0, 400_000), max_size=1)
 
 
@@ -47,12 +58,7 @@ def test_both_judge_alike(
     records: list[CoverageGap], letters: list[int], unreadable: list[int], one_ns: int, other_ns: int
 ) -> None:
     """Trust, what nobody vouched for, what two vouched for, and the times of gaps."""
-    begin_ns, end_ns = min(one_ns, other_ns), max(one_ns, other_ns) + 1
-    ours = WindowRecords(NodeId("east", "n"), Interval(begin_ns, end_ns))
-    clients = WindowJudge("n", ClientsInterval(begin_ns, end_ns), cluster="east")
-    for record in records:
-        ours.add(record)
-        clients.add(ClientsGap.of(record.as_record()))
+    ours, clients = _both(records, one_ns, other_ns)
     for received_ms in letters:
         ours.refuse(received_ms)
         clients.add_dead_letter(received_ms)
@@ -76,12 +82,7 @@ def test_the_client_trusts_no_more_where_a_node_was_retired(
     records: list[CoverageGap], one_ns: int, other_ns: int
 ) -> None:
     """It does not know that the node was gone, so it may say "unknown" of a window that the pipeline trusts."""
-    begin_ns, end_ns = min(one_ns, other_ns), max(one_ns, other_ns) + 1
-    ours = WindowRecords(NodeId("east", "n"), Interval(begin_ns, end_ns))
-    clients = WindowJudge("n", ClientsInterval(begin_ns, end_ns), cluster="east")
-    for record in records:
-        ours.add(record)
-        clients.add(ClientsGap.of(record.as_record()))
+    ours, clients = _both(records, one_ns, other_ns)
     assert ours.judge().trust is Trust.TRUSTED or not clients.verdict().is_trusted
 
 

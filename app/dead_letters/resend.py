@@ -30,7 +30,6 @@ from app.dead_letters.turn import WRITING_SECONDS, RetryTurn
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
-from app.operators.errors import OperatorError
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
@@ -38,15 +37,10 @@ from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 AT_ONCE: Final = 500
 """Records written between their two notes: what the next retry looks for after a crash."""
 
-_ONLY_WHEN_FLUSHED: Final[Mapping[str, Any]] = {
-    "batch.size": 1 << 30,
-    "batch.num.messages": 1_000_000,
-    "linger.ms": WRITING_SECONDS * 1_000 - 1,
-    "message.timeout.ms": WRITING_SECONDS * 1_000,
-}
-"""Copies wait until it is sure that it is still our turn, and are sent together. What waited for too long expires."""
-
 FLUSH_SECONDS: Final = 60.0
+
+MOST_TRIES: Final = 10
+"""To send some records within one answer of the brokers (`ANSWER_IS_GOOD_SECONDS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +74,12 @@ class Resender:
         self._reader = reader
         self._trial = trial
         self._letter_schema_id = letter_schema_id
-        config = client_config(settings, enable_idempotence=True, compression_type="lz4") | dict(_ONLY_WHEN_FLUSHED)
-        self._producer = Producer(config | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES})
+        self._producer_config = (
+            client_config(settings, enable_idempotence=True, compression_type="lz4")
+            | _only_when_flushed()
+            | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES}
+        )
+        self._producer = Producer(self._producer_config)
 
     def resend(
         self, letters: Iterable[StoredDeadLetter], inventory: Inventory, *, dry_run: bool
@@ -132,21 +130,38 @@ class Resender:
         """Write the copies, each between its two notes; `sending` says where a copy of an earlier retry may be."""
         copies = self._copies([one for one in passing if self._event(one) in sending], sending)
         fresh = [one for one in passing if self._event(one) not in sending]
-        self._check_turn()
+        self._renew_turn()
         ends = {number: self._reader.ends(self._raw, number).next for number in {one.record.partition for one in fresh}}
         for one in fresh:
             self._note(one, SENDING, ends[one.record.partition])
         self._flush(self._letters)
-        for one in passing:
-            if (event := self._event(one)) in copies:
-                continue
-            again = OutRecord(one.record.key, one.record.value, one.record.timestamp)
-            self._produce(self._raw, one.record.partition, again, partial(_delivered, copies, event))
-        self._check_turn()
-        self._flush(self._raw)
+        self._write([one for one in passing if self._event(one) not in copies], copies)
         for one in passing:
             self._note(one, RETRY, copies[self._event(one)])
         self._flush(self._letters)
+
+    def _write(self, passing: Sequence[_Passing], copies: dict[RefusedPosition, int]) -> None:
+        """Write one copy of each, and note in `copies` where it is.
+
+        Records are handed to the producer and sent within one answer of the brokers. What took longer is taken out of
+        the producer before the next question: that one may take longer than records wait there.
+        """
+        left = list(passing)
+        for _ in range(MOST_TRIES):
+            if not left:
+                return
+            self._renew_turn()
+            for one in left:
+                again = OutRecord(one.record.key, one.record.value, one.record.timestamp)
+                arrived = partial(_delivered, copies, self._event(one))
+                if not self._produce(self._raw, one.record.partition, again, arrived):
+                    break  # very large events: these first
+            if self._holds_turn():
+                self._flush(self._raw)
+            else:
+                self._drop()
+            left = [one for one in left if self._event(one) not in copies]
+        raise KafkaUnreachableError(f"Kafka at {self._where} took no record of {self._raw} in {MOST_TRIES} turns")
 
     def _event(self, one: _Passing) -> RefusedPosition:
         return one.letter.event(self._raw)
@@ -182,26 +197,35 @@ class Resender:
             timestamp_ms=one.letter.timestamp_ms,
         )
         note = encode_dead_letter(letter, self._letter_schema_id)
-        self._produce(self._letters, one.letter.raw_partition, note, partial(_delivered, {}, self._event(one)))
+        done = partial(_delivered, {}, self._event(one))
+        while not self._produce(self._letters, one.letter.raw_partition, note, done):
+            self._flush(self._letters)
 
-    def _produce(self, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> None:
+    def _produce(self, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> bool:
+        """Hand a record to the producer; False if it has no room."""
         key, value, timestamp_ms = record
         with self._explained(topic):
             try:
                 self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
-            except BufferError:  # very large events
-                self._check_turn()
-                self._flush(topic)
-                self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
+            except BufferError:
+                return False
+        return True
 
-    def _check_turn(self) -> None:
-        """Go on only in our turn: what waits in the producer is sent after this, or not at all."""
+    def _drop(self) -> None:
+        """Forget what waits in the producer.
+
+        The producer goes, too: `purge` passes over records whose partition has no leader yet, and sends them later.
+        """
+        self._producer.purge()  # or librdkafka warns of what is lost
+        self._producer = Producer(self._producer_config)
+
+    def _renew_turn(self) -> None:
+        """Go on only in our turn. Nothing waits in the producer meanwhile."""
         assert self._turn is not None
-        try:
-            self._turn.check()
-        except OperatorError:
-            self._producer.purge()
-            raise
+        self._turn.renew()
+
+    def _holds_turn(self) -> bool:
+        return self._turn is not None and self._turn.holds
 
     def _flush(self, topic: str) -> None:
         with self._explained(topic):
@@ -215,13 +239,24 @@ class Resender:
             yield
         except KafkaException as error:
             if error.args[0].code() == KafkaError._MSG_TIMED_OUT and self._turn is not None:  # noqa: SLF001 - a public error code
-                self._check_turn()
+                self._drop()
+                self._renew_turn()
                 raise KafkaUnreachableError(
                     f"Kafka at {self._where} took no record of {topic} for {WRITING_SECONDS} s"
                 ) from None
             raise KafkaUnusableError(
                 f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
             ) from None
+
+
+def _only_when_flushed() -> dict[str, Any]:
+    """Copies wait until it is sure that it is still our turn, and are sent together; what waited too long expires."""
+    return {
+        "batch.size": 1 << 30,
+        "batch.num.messages": 1_000_000,
+        "linger.ms": WRITING_SECONDS * 1_000 - 1,
+        "message.timeout.ms": WRITING_SECONDS * 1_000,
+    }
 
 
 def _delivered(

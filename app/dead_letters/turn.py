@@ -2,8 +2,8 @@
 
 Two retries would each send what the other has not noted yet. So a retry is a member of a consumer group of its own, and
 sends only while it is the group's only one. Kafka forgets a member that was killed when its session is over. A member
-that stood still may have lost its turn: it asks the brokers again before it writes, and what it has written by then
-expires before its session does.
+that stood still may have lost its turn. So it sends only for a short time after the brokers said that the turn is its
+own, and nothing waits in its producer while it puts that question.
 """
 
 import os
@@ -26,8 +26,8 @@ SESSION_SECONDS: Final = 15
 """How long a retry that was killed keeps its turn. A broker's restart takes less."""
 
 ANSWER_IS_GOOD_SECONDS: Final = 3.0
-"""How long an answer of the brokers holds. It ends, and so does what a retry has handed to its producer
-(`WRITING_SECONDS`), before its session does."""
+"""How long an answer of the brokers holds. What a retry has handed to its producer by then expires
+(`WRITING_SECONDS`) before its session does."""
 
 WRITING_SECONDS: Final = 10
 """How long the producer tries to write a record."""
@@ -85,17 +85,25 @@ class RetryTurn:
             if others and not told:
                 tell(f"another retry is running: {_listed(others)}; waiting for {WAIT_SECONDS:.0f} s")
                 told = True
-            time.sleep(_PAUSE_SECONDS)
+            self._consumer.poll(_PAUSE_SECONDS)  # or Kafka waits for us to give partitions back that we left
         self._member_id = self._consumer.memberid() or ""
 
-    def check(self) -> None:
-        """Return while the turn is ours. Raises RetryRunningError if it is not any more, and what `take` raises."""
+    def renew(self) -> None:
+        """Return with an answer of the brokers, just given, that the turn is ours. Takes up to `WAIT_SECONDS` and more.
+
+        Raises RetryRunningError if it is not any more, and what `take` raises.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         self._consumer.poll(0)
-        while time.monotonic() > self._good_until and not self._is_mine():
+        while not self._is_mine():
             self._consumer.poll(_POLL_SECONDS)
             if time.monotonic() > deadline or self._consumer.memberid() not in {self._member_id, "", None}:
                 raise RetryRunningError("this retry stood still, and lost its turn; run it again")
+
+    @property
+    def holds(self) -> bool:
+        """Whether the turn is certainly still ours, by the last answer. Puts no question."""
+        return time.monotonic() < self._good_until
 
     def _joined_alone(self) -> bool:
         """Join the group if it is empty, and leave it again if others joined at the same moment.

@@ -16,7 +16,7 @@ from app.dead_letters.turn import RetryRunningError
 from app.embedded.broker import EmbeddedBroker
 from schemas import topics
 from tests.support.delivery_run import Worker
-from tests.support.dying_retry import AT_ONCE, COPIES, NOTES, SESSION_SECONDS
+from tests.support.dying_retry import ANSWER_IS_GOOD_SECONDS, AT_ONCE, COPIES, NOTES, SESSION_SECONDS
 from tests.support.fault_proof import call_account, raw_account
 from tests.support.pipeline_run import PipelineRun, pipeline_run
 from tests.support.sent_load import process_events, send_load, uncommitted
@@ -103,3 +103,28 @@ def test_each_event_is_sent_once_by_retries_that_stand_still_are_killed_or_run_a
     assert raw.records == before.records + refused
     assert calls.ids == raw.calls
     assert calls.records == len(raw.calls), "an event was published twice"
+
+
+def test_a_retry_that_stood_still_for_less_than_its_session_sends_each_event_once(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """What waited in its producer is not sent; it asks whether the turn is still its own, and begins the step again."""
+    with pipeline_run(embedded, topic_prefix, tmp_path, dead_letter_max_run="0") as run:
+        _refused_and_repaired(run)
+        refused = sum(run.ends(topics.DEAD_LETTERS).values())
+        before = raw_account(run)
+        still = _dying(run, COPIES, AT_ONCE // 2, "SIGSTOP")
+        try:
+            _await_standstill(still)
+            time.sleep(ANSWER_IS_GOOD_SECONDS)
+            still.send_signal(signal.SIGCONT)
+            said = still.communicate(timeout=120)
+        finally:
+            still.kill()
+            still.wait()
+        raw = raw_account(run)
+
+    assert still.returncode == 0, said
+    assert json.loads(said[0])["sent"] == refused
+    assert raw.records == before.records + refused
+    assert raw.values == before.values

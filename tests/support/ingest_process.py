@@ -23,6 +23,15 @@ from tests.support.breakable_broker import BreakableBroker
 
 PATIENCE_S = 60.0
 
+_NOT_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._TRANSPORT,
+}
+
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Return when `condition` holds; fail, saying what was waited for, when it does not in good time."""
@@ -33,13 +42,13 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def _ends_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """First and next offset of a partition. A broker that was just started again may not lead it yet."""
+    """First and next offset of a partition. A broker that was just started again may not know or lead it yet."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return consumer.get_watermark_offsets(place, timeout=20)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 

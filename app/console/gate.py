@@ -70,12 +70,17 @@ def document_of(document: object, status: HTTPStatus = HTTPStatus.OK) -> web.Res
 def gate(base_path: str, access: HttpAccess, *, by_certificate: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
     """The middleware. With `by_certificate`, TLS has asked for a certificate, and no token is needed."""
     open_to_all = HttpAccess(hosts=access.hosts, host_required=True)
+    # Prometheus asks a pod by its address. No page that was led here has the token, so with it the name says nothing.
+    scraped = open_to_all if by_certificate else HttpAccess(token=access.token)
+
+    def access_to(path: str) -> HttpAccess:
+        if path == METRICS:
+            return scraped
+        return access if path.startswith(API) and not by_certificate else open_to_all
 
     def refusal(request: web.Request) -> web.Response | None:
         path = request.path.removeprefix(base_path)
-        is_private = path.startswith(API) or path == METRICS
-        wanted = access if is_private and not by_certificate else open_to_all
-        refused = wanted.refusal(_as_ours(request))
+        refused = access_to(path).refusal(_as_ours(request))
         if refused is not None:
             what = "token" if refused.status is HTTPStatus.UNAUTHORIZED else "host"
             _refusals_log.warning("a request to the console was refused: wrong %s", what)

@@ -131,7 +131,8 @@ def test_selectors_and_ports_meet(shape: str) -> None:
     for one in of_kind(shape, "ServiceMonitor"):
         (service,) = [one_ for one_ in services if selects(one["spec"]["selector"], one_["metadata"]["labels"])]
         assert {end["port"] for end in one["spec"]["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
-        assert service["metadata"]["labels"][one["spec"]["jobLabel"]] in {"callstream-ingest", "callstream-stages"}
+        jobs = {"callstream-ingest", "callstream-stages", "callstream-console"}
+        assert service["metadata"]["labels"][one["spec"]["jobLabel"]] in jobs
     for pod in templates:
         for container in pod.containers:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -287,6 +288,27 @@ def test_people_reach_the_console_by_the_names_that_they_are_given() -> None:
     (scraped,) = policies["rel-callstream-metrics"]["ingress"]
     assert any("podSelector" in one and selects(one["podSelector"], console.labels) for one in scraped["from"])
     assert selects(policies["rel-callstream-console"]["podSelector"], console.labels)
+
+
+def test_the_console_is_scraped_with_its_token() -> None:
+    """By the pod's address, below its base path, from where other processes are scraped too, and only if it is."""
+    (console,) = (pod for pod in pods("everything") if pod.component == "console")
+    settings = from_env(settings_of(console.containers[0]))
+    (monitor,) = (one for one in of_kind("everything", "ServiceMonitor") if one["metadata"]["name"].endswith("console"))
+    (end,) = monitor["spec"]["endpoints"]
+    assert end["path"] == f"{settings.console_base_path}metrics"
+    assert end["authorization"] == {"type": "Bearer", "credentials": {"name": "console-token", "key": "token"}}
+    assert named_ports(console)[end["port"]] == settings.console_port
+    opened = {one["metadata"]["name"]: one["spec"].get("ingress") for one in of_kind("everything", "NetworkPolicy")}
+    (scraped,) = opened["rel-callstream-metrics"]
+    wanted = [one for one in scraped["from"] if "namespaceSelector" in one]
+    ports = [{"protocol": "TCP", "port": settings.console_port}]
+    assert {"ports": ports, "from": wanted} in opened["rel-callstream-console"]
+    more = ("--set", "monitoring.serviceMonitors.enabled=false", "--namespace", NAMESPACE)
+    done = helm("template", "rel", CHART, "--values", SHAPES["everything"], *more)
+    unscraped = [one for one in yaml.safe_load_all(done.stdout) if one and one["kind"] == "NetworkPolicy"]
+    (policy,) = (one for one in unscraped if one["metadata"]["name"] == "rel-callstream-console")
+    assert [rule["from"] for rule in policy["spec"]["ingress"]] == [[{"podSelector": {}}]]
 
 
 def test_who_asks_kubernetes_may_only_list() -> None:

@@ -121,11 +121,14 @@ def test_secrets_are_files_that_the_script_makes() -> None:
         assert secret == {"file": f"deploy/secrets/{name}"}
         assert re.search(rf"\b{name}\b", script)
     assert "deploy/secrets/" in (_ROOT / ".gitignore").read_text().splitlines()
-    broker_options = (_DEPLOY / "kafka" / "server.properties").read_text()
+    files = {
+        "broker": (_DEPLOY / "kafka" / "server.properties").read_text(),
+        "prometheus": (_DEPLOY / "prometheus" / "prometheus.yml").read_text(),
+    }
     for service_name, service in _SERVICES.items():
         mounted = set(service.get("secrets", ()))
         assert mounted <= declared.keys()
-        text = broker_options if service_name == "broker" else json.dumps(service.get("environment", {}))
+        text = files.get(service_name) or json.dumps(service.get("environment", {}))
         used = set(re.findall(r"/run/secrets[:/](\w+)", text))
         assert used == mounted, f"{service_name} mounts {mounted} and uses {used}"
 
@@ -256,11 +259,16 @@ def test_services_wait_for_what_they_need() -> None:
 
 
 def test_health_checks_and_scrapes_reach_the_endpoint() -> None:
-    """Prometheus scrapes every running process of ours, on its port, over a network that both are on."""
+    """Prometheus scrapes every running process of ours, on its port, over a network that both are on.
+
+    The console wants its token for that.
+    """
     config = yaml.safe_load((_DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    groups = [group for job in config["scrape_configs"] for group in job["static_configs"]]
-    targets = {target for group in groups for target in group["targets"]}
-    assert targets == {f"{name}:{_ENDPOINT_PORT}" for name in _RUNNING}
+    jobs = {tuple(group["targets"]): job for job in config["scrape_configs"] for group in job["static_configs"]}
+    shown = jobs.pop((f"console:{_settings('console').console_port}",))
+    assert shown["authorization"] == {"credentials_file": str(_settings("console").console_token_file)}
+    assert jobs.keys() == {(f"{name}:{_ENDPOINT_PORT}",) for name in _RUNNING}
+    assert {"metrics"} <= set(_SERVICES["console"]["networks"])
     assert all(job["job_name"].startswith("callstream") for job in config["scrape_configs"]), (
         "the alerts know ours by it"
     )

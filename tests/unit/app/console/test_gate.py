@@ -45,6 +45,7 @@ def _asked(
         application.router.add_get("/base/api/broken", _broken)
         application.router.add_get("/base/api/missing", _no_answer)
         application.router.add_post("/base/api/try-out", _secret)
+        application.router.add_get("/base/metrics", _secret)
         async with TestClient(TestServer(application)) as client:
             answer = await client.request(method, path, headers=headers)
             return answer.status, await answer.text(), dict(answer.headers)
@@ -63,7 +64,9 @@ def _asked(
         {"Cookie": f"token={TOKEN}"},
     ],
 )
-@pytest.mark.parametrize("path", ["/base/api/secret", "/base/api/none", f"/base/api/secret?token={TOKEN}"])
+@pytest.mark.parametrize(
+    "path", ["/base/api/secret", "/base/api/none", f"/base/api/secret?token={TOKEN}", "/base/metrics"]
+)
 def test_without_the_token_nothing_is_told(path: str, headers: dict[str, str]) -> None:
     """Not even whether there is such an address."""
     status, text, _ = _asked("GET", path, headers)
@@ -103,6 +106,15 @@ def test_another_host_gets_nothing(path: str, host: str) -> None:
     status, text, _ = _asked("GET", path, {**SHOWN, "Host": host})
     assert status == HTTPStatus.BAD_REQUEST
     assert SECRET not in text
+
+
+def test_metrics_are_given_by_any_name_to_whoever_shows_the_token() -> None:
+    """Prometheus asks a pod by its address. A browser shows its certificate for any page, so there the name counts."""
+    other = {"Host": "10.1.0.9:9480"}
+    assert SECRET in _asked("GET", "/base/metrics", SHOWN | other)[1]
+    assert _asked("GET", "/base/metrics", other)[0] == HTTPStatus.UNAUTHORIZED
+    assert _asked("GET", "/base/metrics", other, by_certificate=True)[0] == HTTPStatus.BAD_REQUEST
+    assert SECRET in _asked("GET", "/base/metrics", by_certificate=True)[1]
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

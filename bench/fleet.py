@@ -22,7 +22,7 @@ from agents.coverage.completeness import SILENCE_NS, FleetAccount, known_until
 from agents.coverage.covering import node_key
 from agents.coverage.fleet import FleetCoverage
 from agents.coverage.interval import Interval
-from agents.coverage.placements import NO_PLACEMENTS, Placements
+from agents.coverage.sightings import NO_SIGHTINGS, Sightings
 from agents.hot_symbols.watch.file_places import FilePlaces
 from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, KnownHooks
 from agents.hot_symbols.watch.watch import Watch
@@ -121,7 +121,7 @@ def _prove(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
     yield Row("of them in complete time", {"": wrong})
     window = Interval(ns(0), account.until_ns)
     sums = [missing_by_truth(truth, window) for truth in fleet.truth.values()]
-    share = account.since(window.from_ns).all_nodes
+    share = account.since(window.from_ns).share
     yield Row("share missing, by truth", {"%": 100 * sum(m for _, m in sums) / sum(o for o, _ in sums)})
     yield Row("share missing, as answered", {"%": 100 * share.missing_ms / (share.missing_ms + share.watched_ms)})
 
@@ -138,7 +138,7 @@ def _prove_hooks(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
     windows = hooks.windows({build: ListedEntries(names)})
     nodes = coverage.nodes()
     until_ns = min(known_until(nodes, ns(fleet.end_s)), windows.told_until(SILENCE_NS, nodes))
-    owed = FleetAccount(nodes, ns(fleet.end_s), of_all=coverage.of_all(), until_ns=until_ns).owed_with(None)
+    owed = FleetAccount(nodes, ns(fleet.end_s), of_all=coverage.of_all(), until_ns=until_ns).owed
     needed = windows.needed(WantedEntries(build, frozenset({0, 1}), frozenset({_PATH})))
     planted = wrong = firm = 0
     for node, stretches in owed.items():
@@ -177,15 +177,15 @@ def _answer(file: Path) -> None:
         coverage.take(0, key, row)
     nodes = coverage.nodes()
     collect_seldom()  # as the worker does
-    cases = [("where files were is not known", NO_PLACEMENTS, NO_KNOWN_HOOKS)]
+    cases = [("where files were seen is not known", NO_SIGHTINGS, NO_KNOWN_HOOKS)]
     if len(nodes) <= 2 * NODES:
-        placements = _placements(list(nodes), builds, rng)
-        cases.append(("40 files a node", placements, NO_KNOWN_HOOKS))
-        cases.append(("and a policy for each file", placements, _hooks(placements, names)))
+        sightings = _sightings(list(nodes), builds, rng)
+        cases.append(("40 files seen on each node", sightings, NO_KNOWN_HOOKS))
+        cases.append(("and a policy for each file", sightings, _hooks(sightings, names)))
     table_mbytes = resident_mbytes(os.getpid())
     measured = []
-    for case, placements, hooks in cases:
-        board.cover(nodes, coverage.of_all(), placements, hooks)
+    for case, sightings, hooks in cases:
+        board.cover(nodes, coverage.of_all(), sightings, hooks)
         began = time.process_time()
         answers = [board.answer(watch_id, ns(end_s))["answer"] for watch_id in board.watches]
         seconds = time.process_time() - began
@@ -196,28 +196,27 @@ def _answer(file: Path) -> None:
         {"nodes that ever were": len(nodes), "aim": "2 s, 500 MB"},
         [
             Row("before", {"MB": before_mbytes}),
-            Row("rows and placements of all nodes", {"MB": table_mbytes}),
+            Row("rows and sightings of all nodes", {"MB": table_mbytes}),
             *measured,
         ],
     )
     sys.stdout.buffer.write(pickle.dumps(table))
 
 
-def _placements(nodes: list[NodeId], builds: list[str], rng: Random) -> Placements:
-    """Each node has some of the files, all of its time."""
-    always = (Interval(0, ns(2 * DAYS * DAY)),)
-    by_file: dict[str, dict[NodeId, tuple[Interval, ...]]] = {build: {} for build in builds}
+def _sightings(nodes: list[NodeId], builds: list[str], rng: Random) -> Sightings:
+    """Some of the files were seen on each node, from some moment on."""
+    seen: dict[str, dict[NodeId, int]] = {build: {} for build in builds}
     for node in nodes:
         for build in rng.sample(builds, FILES_A_NODE):
-            by_file[build][node] = always
-    return Placements(by_file, dict.fromkeys(nodes, ()))
+            seen[build][node] = ns(rng.randrange(DAYS * DAY))
+    return seen
 
 
-def _hooks(placements: Placements, names: list[str]) -> KnownHooks:
+def _hooks(sightings: Sightings, names: list[str]) -> KnownHooks:
     """On each node a policy for each of its files, with hooks on all functions, all of the time but a reload."""
     table = ProbeTable()
     policies, files = {}, {}
-    for build, nodes in placements.by_file.items():
+    for build, nodes in sightings.items():
         policy = policy_of(build, build, _PATH, names)
         policies[policy.digest], files[build] = policy, ListedEntries(names)
         states = (SeenHooks("uprobes", 0, 1, SeenHookState.LOADED),)

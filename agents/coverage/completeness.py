@@ -1,22 +1,22 @@
 """For how long, since a moment, the events of all nodes are complete, where they may not be, and how much that is.
 
 A node owes an account as long as it lives (`lives.py`); a node that falls silent is a gap that grows until somebody who
-may know says that it is gone. Where a file was placed is known, only the time of the nodes that had it decides.
+may know says that it is gone. Every node counts for every file.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agents.coverage.fleet_times import FleetTimes
-from agents.coverage.interval import Interval, cut, join, overlap, touches, uncovered
+from agents.coverage.interval import Interval, cut, join, touches
 from agents.coverage.lives import FOREVER_NS, Life
-from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, GapRanking, MissingInterval
+from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, MissingInterval
 from agents.coverage.node_account import account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
-from agents.coverage.placements import NO_PLACEMENTS, Placements
-from agents.coverage.share import NO_SHARE, Beginning, NodeTime, PickSums, Share, ShareSums
+from agents.coverage.share import NO_SHARE, Beginning, NodeTime, NodeTimeSums, Share, ShareSums
+from agents.coverage.sightings import NO_SIGHTINGS, Sightings
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -25,13 +25,10 @@ from schemas.units import NS_PER_SECOND
 SILENCE_NS: Final = 600 * NS_PER_SECOND
 """How far a node may be behind the others before it counts as silent; ingest vouches some 70 s behind the present."""
 
-_ALL: Final = ""
-"""Stands for no file: all nodes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """`placed` decides: of the nodes on which the file was placed, or may have been. `all_nodes` is of the whole fleet.
+    """What is known of all nodes since a moment: `share` decides.
 
     `until_ns` is up to when it is known; 0 where nobody vouches. `is_vouched_twice`: two ingests vouched for one node
     at once, so its events may be counted twice. `is_every_node_known`: an authority of each cluster knew all its nodes.
@@ -40,8 +37,7 @@ class Completeness:
     """
 
     until_ns: int = 0
-    placed: Share = NO_SHARE
-    all_nodes: Share = NO_SHARE
+    share: Share = NO_SHARE
     sighted: NodeTime | None = None
     is_vouched_twice: bool = False
     is_every_node_known: bool = False
@@ -50,12 +46,12 @@ class Completeness:
     @property
     def complete_ns(self) -> int:
         """How much of the time up to `until_ns` is complete."""
-        return self.placed.complete_ns
+        return self.share.complete_ns
 
     @property
     def gaps(self) -> tuple[MissingInterval, ...]:
         """The longest gaps."""
-        return self.placed.gaps
+        return self.share.gaps
 
 
 class FleetAccount:
@@ -68,50 +64,44 @@ class FleetAccount:
         *,
         refused: Iterable[Interval] = (),
         of_all: Iterable[GapInterval] = (),
-        placements: Placements = NO_PLACEMENTS,
+        sightings: Sightings = NO_SIGHTINGS,
         until_ns: int | None = None,
+        lives: Mapping[NodeId, Sequence[Life]] | None = None,
     ) -> None:
         """What is vouched for beyond `now_ns` comes from a clock that runs ahead.
 
-        The end is up to when the nodes that report are known, or `until_ns` where it is given.
+        The end is up to when the nodes that report are known, or `until_ns` where it is given. `lives` are those of
+        all nodes, where they are known.
 
         Events of the intervals `refused` reached a stage that could not process them. In the gaps `of_all` any node may
         have lost events: a stage never read what was received then, or a coverage record cannot be read.
         """
-        lives = {node: known.lives() for node, known in nodes.items()}
+        lives = lives_of(nodes) if lives is None else lives
         lives = {node: found for node, found in lives.items() if found or nodes[node].gaps}
         self.until_ns = until_ns = _until(nodes, lives, now_ns) if until_ns is None else until_ns
-        self._accounts = {node: account_of(node, nodes[node], found, until_ns) for node, found in lives.items()}
+        accounts = {node: account_of(node, nodes[node], found, until_ns) for node, found in lives.items()}
         window = Interval(-(1 << 63), until_ns)
         everywhere = [
             *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
             *(MissingInterval(*cut(one, window), None, _cause(one)) for one in of_all if touches(one, window)),
         ]
-        self._of_all = everywhere
         self._shared = [one for one in join(Interval(*one[:2]) for one in everywhere) if one.to_ns > one.from_ns]
-        self._placements = placements
-        accounts = self._accounts.values()
-        self._first_owed_ns = min((one.owed[0].from_ns for one in accounts if one.owed), default=until_ns)
-        gaps = [gap for account in accounts for gap in account.missing]
-        self._twice_until_ns = max((one.to_ns for one in gaps if one.cause == VOUCHED_TWICE), default=0)
+        self.owed: Mapping[NodeId, Sequence[Interval]] = {node: one.owed for node, one in accounts.items() if one.owed}
+        """When each node owed an account, in order and without overlaps. Each of them may have had any file."""
+        self._first_owed_ns = min((owed[0][0] for owed in self.owed.values()), default=until_ns)
         self._followed_from_ns = _followed_from(nodes, lives, until_ns)
         self._ended = _ended_by(lives.values(), until_ns)
-        self._times = FleetTimes(self._accounts, self._shared)
-        self._ranking = GapRanking(self._times.gaps)
-        self._owed: dict[NodeId, Sequence[Interval]] = {
-            node: one.owed for node, one in self._accounts.items() if one.owed
-        }
-        self._owed_with_any: Mapping[NodeId, Sequence[Interval]] | None = None
-        unknown = placements.unknown
-        self._are_files_known = bool(unknown) and not any(unknown.values()) and self._owed.keys() <= unknown.keys()
-        self._base = self._unknown()
-        self._fleet = self._sums(self._pick((node, None) for node in self._owed))
-        self._last = _ALL, self._fleet
-        self._expected: dict[str, set[Beginning]] = {}
-        self._shares: dict[tuple[str, Beginning], Share] = {}
-        """Few bytes for each question, where the sums of a file take a megabyte."""
-        self._expected_sighted: dict[str, set[Beginning]] = {}
+        self._times = FleetTimes(accounts, self._shared)
+        gaps = self._times.gaps
+        self._twice_until_ns = max((one.to_ns for one in gaps if one.cause == VOUCHED_TWICE), default=0)
+        fleet = NodeTimeSums(self._times, self._times.always(), self._shared)
+        self._sums = ShareSums(fleet, gaps, everywhere, until_ns)
+        self._sightings = sightings
+        self._expected: dict[Beginning, None] = {}
+        self._shares: dict[Beginning, Share] = {}
+        self._expected_sighted: dict[str, dict[Beginning, None]] = {}
         self._sighted: dict[tuple[str, Beginning], NodeTime] = {}
+        """Few bytes for each question, where the sums of a file take a megabyte."""
 
     def expect(self, file: str | None, since_ns: int, *, forgotten_ns: int | None = None) -> None:
         """Say that `since` will be called like this: all that is expected of one file is answered at once.
@@ -120,13 +110,12 @@ class FleetAccount:
         """
         if self.until_ns > since_ns:
             beginning = self._beginning(since_ns, forgotten_ns)
-            self._expected.setdefault(self._summed(file), set()).add(beginning)
-            self._expected.setdefault(_ALL, set()).add(beginning)
-            if file is not None and file in self._placements.seen:
-                self._expected_sighted.setdefault(file, set()).add(beginning)
+            self._expected[beginning] = None
+            if file is not None and file in self._sightings:
+                self._expected_sighted.setdefault(file, {})[beginning] = None
 
     def since(self, since_ns: int, *, forgotten_ns: int | None = None, file: str | None = None) -> Completeness:
-        """The answer for the time since `since_ns`, on the nodes that had the file of this build id; None: on all.
+        """The answer for the time since `since_ns`, on all nodes; `sighted` is of the file with this build id.
 
         Rows of symbols that were hit before `forgotten_ns` may have expired.
         """
@@ -136,35 +125,12 @@ class FleetAccount:
         ended = {by: len(ends) - bisect_right(ends, since_ns) for by, ends in self._ended.items()}
         return Completeness(
             until_ns=self.until_ns,
-            placed=self._share(self._summed(file), beginning),
-            all_nodes=self._share(_ALL, beginning),
+            share=self._share(beginning),
             sighted=self._sighted_on(file, beginning),
             is_vouched_twice=self._twice_until_ns > since_ns,
             is_every_node_known=self._followed_from_ns <= since_ns,
             retired=tuple(sorted((by, nodes) for by, nodes in ended.items() if nodes)),
         )
-
-    def owed_with(self, file: str | None) -> Mapping[NodeId, Sequence[Interval]]:
-        """When each node owed an account and had the file of this build id, or may have had it; None: any file."""
-        unknown = self._placements.unknown
-        if file is None or not unknown:
-            return self._owed
-        if self._owed_with_any is None:
-            cut_owed = {node: overlap(owed, unknown.get(node, owed)) for node, owed in self._owed.items()}
-            self._owed_with_any = {node: owed for node, owed in cut_owed.items() if owed}
-        found, owed_by = dict(self._owed_with_any), self._owed
-        for node, windows in self._placements.by_file.get(file, {}).items():
-            owed = owed_by.get(node)
-            not_known = () if self._are_files_known else unknown.get(node)
-            if not_known is None or owed is None or not windows:
-                continue
-            where = windows if not not_known else join([*not_known, *windows])
-            from_ns, to_ns = where[0]
-            if from_ns <= owed[0][0] and to_ns >= owed[-1][1]:  # nearly always
-                found[node] = owed
-            elif part := overlap(owed, where):
-                found[node] = part
-        return found
 
     def _beginning(self, since_ns: int, forgotten_ns: int | None) -> Beginning:
         """From when on something is known, and why not before."""
@@ -179,65 +145,32 @@ class FleetAccount:
             known_ns = max(known_ns, before_ns)
         return Beginning(since_ns, known_ns, tuple(extra))
 
-    def _share(self, file: str, beginning: Beginning) -> Share:
-        """Made when it is first asked for, with all that are expected for the file."""
-        found = self._shares.get((file, beginning))
-        if found is None:
-            beginnings = list({beginning: None} | dict.fromkeys(self._expected.pop(file, ())))
-            for one, share in zip(beginnings, self._sums_of(file).since(beginnings), strict=True):
-                self._shares[file, one] = share
-            found = self._shares[file, beginning]
-        return found
-
-    def _summed(self, file: str | None) -> str:
-        """The file whose sums say it. Where no node tells of its files, that is the whole fleet."""
-        return _ALL if file is None or self._base is None else file
-
-    def _sums_of(self, file: str) -> ShareSums:
-        """The sums for a file. Those of the last one are kept."""
-        if file == _ALL or self._base is None:
-            return self._fleet
-        if self._last[0] != file:
-            self._last = file, self._sums(self._base, self._pick(self._placed(file)))
-        return self._last[1]
+    def _share(self, beginning: Beginning) -> Share:
+        """Made when it is first asked for, with all that are expected."""
+        if beginning not in self._shares:
+            beginnings = [*({beginning: None} | self._expected)]
+            self._expected = {}
+            self._shares |= zip(beginnings, self._sums.since(beginnings), strict=True)
+        return self._shares[beginning]
 
     def _sighted_on(self, file: str | None, beginning: Beginning) -> NodeTime | None:
         """Of the nodes on which the file was seen, since it was: it is not known when it was gone."""
-        nodes = None if file is None else self._placements.seen.get(file)
-        if file is None or nodes is None:
+        seen = None if file is None else self._sightings.get(file)
+        if file is None or seen is None:
             return None
         found = self._sighted.get((file, beginning))
         if found is None:
-            beginnings = list({beginning: None} | dict.fromkeys(self._expected_sighted.pop(file, ())))
-            picked = self._pick((node, [Interval(at_ns, FOREVER_NS)]) for node, at_ns in nodes.items())
-            for one, time in zip(beginnings, picked.node_times(beginnings), strict=True):
+            beginnings = [*({beginning: None} | self._expected_sighted.pop(file, {}))]
+            sums = NodeTimeSums(self._times, self._times.moments(seen), self._shared)
+            for one, time in zip(beginnings, sums.node_times(beginnings), strict=True):
                 self._sighted[file, one] = time
             found = self._sighted[file, beginning]
         return found
 
-    def _sums(self, *sums: PickSums) -> ShareSums:
-        return ShareSums(sums, self._ranking, self._of_all, self.until_ns)
 
-    def _pick(self, nodes: Iterable[tuple[NodeId, Sequence[Interval] | None]]) -> PickSums:
-        return PickSums(self._times.pick(nodes), self._times, self._shared)
-
-    def _unknown(self) -> PickSums | None:
-        """What counts for every file, because nobody knows which files the nodes had; None: nobody tells."""
-        unknown = self._placements.unknown
-        return self._pick((node, unknown.get(node)) for node in self._owed) if unknown else None
-
-    def _placed(self, file: str) -> Iterator[tuple[NodeId, Sequence[Interval]]]:
-        """What counts for one file, besides."""
-        unknown, placed = self._placements.unknown, self._placements.by_file.get(file, {})
-        if self._are_files_known:
-            yield from placed.items()
-            return
-        for node, windows in placed.items():
-            not_known = unknown.get(node)
-            if not_known:
-                yield node, [one for window in windows for one in uncovered(window, not_known)]
-            elif not_known is not None:
-                yield node, windows
+def lives_of(nodes: Mapping[NodeId, NodeCoverage]) -> dict[NodeId, list[Life]]:
+    """The lives of each node."""
+    return {node: known.lives() for node, known in nodes.items()}
 
 
 def completeness(
@@ -258,7 +191,7 @@ def known_until(
 ) -> int:
     """Up to when the nodes that report are known; 0 where nobody ever vouched. `lives` of all nodes, if known."""
     if lives is None:
-        lives = {node: known.lives() for node, known in nodes.items()}
+        lives = lives_of(nodes)
     return _until(nodes, {node: found for node, found in lives.items() if found}, now_ns)
 
 

@@ -1,6 +1,6 @@
 """Stretches of time in which events may be missing, and the largest of them since any moment."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,9 +14,6 @@ Places: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int32]]"
 
 MAX_GAPS: Final = 8
 """Gaps that an answer lists; a single one decides, so further ones are only counted."""
-
-MAX_RANKED: Final = 256
-"""Gaps that are kept in order for each beginning; of a file that is on one node in ten, eight are among them."""
 
 _APART: Final = 256
 """For each so many gaps the longest ones from there on are kept."""
@@ -53,14 +50,28 @@ def by_size(gap: MissingInterval) -> tuple[int, int, NodeId | tuple[()], str, in
     return from_ns - to_ns, -to_ns, node or (), cause, -1 if lost is None else lost
 
 
-def end_of(gap: MissingInterval) -> int:
-    """An instant lasts until the next nanosecond, as far as it is asked whether a moment is before its end."""
-    return max(gap.to_ns, gap.from_ns + 1)
+class GapColumns:
+    """Gaps, and arrays of what many of them are compared by."""
 
+    def __init__(self, gaps: Sequence[MissingInterval]) -> None:
+        begins, ends, nodes, causes, lost = zip(*gaps, strict=True) if gaps else ((),) * 5
+        self.gaps = gaps
+        self.begins, self.ends = numbers(begins), numbers(ends)
+        self.lost = numbers([-1 if one is None else one for one in lost])
+        """-1 where nobody counted."""
+        self.causes = _order(causes)
+        self.nodes = _order([node or () for node in nodes])
+        self.is_loss = np.array([cause in _LOSSES for cause in causes], bool)
 
-def is_uncounted(gap: MissingInterval) -> bool:
-    """Whether nobody knows how many events it lost, and its length says nothing of it."""
-    return gap[4] is None and (gap[3] in _LOSSES or gap[0] == gap[1])
+    def ordered(self, places: Places) -> Places:
+        """Places of gaps that began at one moment, in the order of `by_size`."""
+        keys = self.lost, self.causes, self.nodes, ~self.ends
+        return places[np.lexsort([key[places] for key in keys])]
+
+    def by_size(self) -> Places:
+        """The places of all in the order of `by_size`."""
+        lengths = (self.ends - self.begins).view(np.uint64)  # one may be longer than 63 bits can say
+        return np.lexsort((self.lost, self.causes, self.nodes, ~self.ends, ~lengths)).astype(np.int32)
 
 
 class GapCounts:
@@ -68,19 +79,14 @@ class GapCounts:
 
     __slots__ = ("_ends", "_lost_from", "_uncounted_until_ns")
 
-    def __init__(self, ends: Numbers, lost: Numbers, uncounted_until_ns: int) -> None:
-        """The ends of the gaps, in order, and what each lost; up to when there is a loss without a number."""
-        self._ends = ends
+    def __init__(self, gaps: GapColumns) -> None:
+        ends = np.maximum(gaps.ends, gaps.begins + 1)  # an instant lasts until the next nanosecond
+        by_end = np.argsort(ends)
+        lost = np.maximum(gaps.lost, 0)[by_end]
+        self._ends = ends[by_end]
         self._lost_from = SuffixSums(lost) if lost.any() else None
-        self._uncounted_until_ns = uncounted_until_ns
-
-    @classmethod
-    def of(cls, gaps: Collection[MissingInterval]) -> "GapCounts":
-        """Of these gaps."""
-        uncounted_ns = max([end_of(gap) for gap in gaps if is_uncounted(gap)], default=0)
-        by_end = sorted(gaps, key=end_of)
-        lost = numbers([gap.events_lost or 0 for gap in by_end])
-        return cls(numbers([end_of(gap) for gap in by_end]), lost, uncounted_ns)
+        is_uncounted = (gaps.lost < 0) & (gaps.is_loss | (gaps.begins == gaps.ends))
+        self._uncounted_until_ns = int(ends[is_uncounted].max(initial=0))
 
     def count(self, moments: Numbers) -> list[int]:
         """How many there are since each moment, those that began before it included."""
@@ -97,66 +103,41 @@ class GapCounts:
         return self._ends.searchsorted(moments, "right")
 
 
-class GapsSince(NamedTuple):
-    """Gaps since a moment, as places in the list of all: the longest of those that began later, and those that went on.
-
-    `are_all` is whether no others began later. Of those that went on, the one that lasts longest is first.
-    """
-
-    longest: Places
-    are_all: bool
-    going_on: Places
-
-
 class GapRanking:
-    """Gaps of all nodes, and the longest of them since any moment."""
+    """The longest gaps since any moment."""
 
-    def __init__(self, gaps: Sequence[MissingInterval]) -> None:
-        self._begins, self._ends = numbers([gap[0] for gap in gaps]), numbers([gap[1] for gap in gaps])
-        lengths = (self._ends - self._begins).view(np.uint64)  # one may be longer than 63 bits can say
-        others = (
-            numbers([-1 if gap[4] is None else gap[4] for gap in gaps]),
-            _order([gap[3] for gap in gaps]),
-            _order([gap[2] or () for gap in gaps]),
-            ~self._ends,
-        )
-        self.by_size = np.lexsort((*others, ~lengths)).astype(np.int32)
-        """Their places, in the order of `by_size`."""
-        self._last_end = _ranks(np.lexsort(others).astype(np.int32))
-        self._rank = _ranks(self.by_size)
-        by_begin = np.argsort(self._begins, kind="stable")
-        self._in_order = self._begins[by_begin]
+    def __init__(self, gaps: GapColumns) -> None:
+        self._gaps = gaps
+        self._by_size = gaps.by_size()
+        by_begin = np.argsort(gaps.begins, kind="stable")
+        self._in_order = gaps.begins[by_begin]
         self._by_begin = by_begin.astype(np.int32)
-        ranks = self._rank[by_begin]
-        self._best_from = [ranks[:0]]
-        for end in range(len(ranks), 0, -_APART):
-            best = np.sort(np.concatenate((ranks[max(0, end - _APART) : end], self._best_from[-1])))
-            self._best_from.append(best[:MAX_RANKED])
-        self._long = self.by_size[: int((lengths > _LONG_NS).sum())]
-        self._since: dict[int, GapsSince] = {}
+        self._ranks = _ranks(self._by_size)[by_begin]
+        self._best_from = [self._ranks[:0]]
+        for end in range(len(self._ranks), 0, -_APART):
+            best = np.sort(np.concatenate((self._ranks[max(0, end - _APART) : end], self._best_from[-1])))
+            self._best_from.append(best[:MAX_GAPS])
+        lengths = (gaps.ends - gaps.begins)[self._by_size].view(np.uint64)
+        self._long = self._by_size[: int((lengths > _LONG_NS).sum())]
 
-    def since(self, since_ns: int) -> GapsSince:
-        """The gaps since a moment; at most MAX_RANKED of those that began later. Moments are asked for again."""
-        found = self._since.get(since_ns)
-        if found is None:
-            found = self._since[since_ns] = self._found(since_ns)
-        return found
-
-    def longest_of(self, places: Places, since_ns: int) -> Places:
-        """Of places in the order of `by_size`, those of the first few gaps that began since a moment."""
-        return places[self._begins[places] >= since_ns][:MAX_GAPS]
-
-    def _found(self, since_ns: int) -> GapsSince:
+    def since(self, since_ns: int) -> list[MissingInterval]:
+        """The first MAX_GAPS by size of what is behind a moment: gaps that began before it are cut."""
         at = int(self._in_order.searchsorted(since_ns))
-        chunks, behind = divmod(len(self._in_order) - at, _APART)
-        ranks = np.concatenate((self._rank[self._by_begin[at : at + behind]], self._best_from[chunks]))
-        longest = self.by_size[np.sort(ranks)[:MAX_RANKED]]
+        chunks, more = divmod(len(self._in_order) - at, _APART)
+        ranks = np.concatenate((self._ranks[at : at + more], self._best_from[chunks]))
+        later = self._by_size[np.sort(ranks)[:MAX_GAPS]].tolist()
+        begun = self._gaps.ordered(self._begun(at, since_ns))[:MAX_GAPS].tolist()
+        found = [*map(self._gaps.gaps.__getitem__, later)]
+        found += [self._gaps.gaps[place]._replace(from_ns=since_ns) for place in begun]
+        return sorted(found, key=by_size)[:MAX_GAPS]
+
+    def _begun(self, at: int, since_ns: int) -> Places:
+        """Gaps that began before the moment and go on behind it. Those that began later are from the place `at` on."""
         near = self._by_begin[int(self._in_order.searchsorted(since_ns - _LONG_NS)) : at]
-        near = near[(self._ends[near] - self._begins[near]).view(np.uint64) <= _LONG_NS]
+        begins, ends = self._gaps.begins, self._gaps.ends
+        near = near[(ends[near] - begins[near]).view(np.uint64) <= _LONG_NS]
         begun = np.concatenate((self._long, near))
-        begun = begun[(self._begins[begun] < since_ns) & (self._ends[begun] > since_ns)]
-        going_on = begun[np.argsort(self._last_end[begun])]
-        return GapsSince(longest, len(self._in_order) - at <= MAX_RANKED, going_on)
+        return begun[(begins[begun] < since_ns) & (ends[begun] > since_ns)]
 
 
 def _order(found: Sequence[object]) -> Numbers:

@@ -7,7 +7,7 @@ Whoever may write the topic may name any number of nodes, so only the first ones
 from collections.abc import Iterable
 from typing import Final
 
-from agents.coverage.placements import Sightings
+from agents.coverage.sightings import Sightings
 from schemas.node import NodeId
 from schemas.placements import FilePlacement
 

@@ -1,4 +1,4 @@
-"""On which nodes not all entries of a watched function had a hook since a moment, while its file may have been there.
+"""On which nodes not all entries of a watched function had a hook since a moment. Its file may have been on any.
 
 Of each node only the last moment without is kept: it decides for every beginning. Nodes that never had a hook of a
 policy are counted once for all functions, so a function costs what the nodes cost that have its hooks.
@@ -26,7 +26,7 @@ ALL_HOOKED: Final = Unhooked(0, None)
 
 
 class OwedNodes:
-    """When each node was there and may have had a file: in order and without overlaps, and not beyond the end."""
+    """When each node was there: in order and without overlaps, and not beyond the end."""
 
     def __init__(self, owed: Mapping[NodeId, Sequence[Interval]]) -> None:
         """Each node has at least one stretch."""
@@ -37,12 +37,17 @@ class OwedNodes:
         """The last moments of all nodes, in order."""
         return sorted(stretches[-1].to_ns for stretches in self.owed.values())
 
+    @cached_property
+    def latest(self) -> list[NodeId]:
+        """All nodes, the one that was there last first; of several by name."""
+        return sorted(self.owed, key=lambda node: (-self.owed[node][-1].to_ns, node))
+
 
 class UnhookedNodes:
     """The nodes of which some had the needed hooks at some time; `needed` is None where no node ever had them."""
 
     def __init__(self, hooks: HookWindows, needed: NeededHooks | None, nodes: OwedNodes) -> None:
-        owed = self._owed = nodes.owed
+        owed, self._nodes = nodes.owed, nodes
         by_one = hooks.hooked_by_one(needed) if needed is not None else {}
         if by_one is None:
             several = needed or frozenset()
@@ -68,10 +73,12 @@ class UnhookedNodes:
 
     @cached_property
     def _latest(self) -> NodeId:
+        """The node that was without a hook last, of several the first by name."""
         ends = self._own
         if self._has_others:
             known = frozenset(self._sometimes)
-            ends = ends | {node: several[-1].to_ns for node, several in self._owed.items() if node not in known}
+            other = next(node for node in self._nodes.latest if node not in known)
+            ends = ends | {other: self._nodes.owed[other][-1].to_ns}
         last_ns = max(ends.values())
         return min(node for node, end_ns in ends.items() if end_ns == last_ns)
 

@@ -26,7 +26,7 @@ def node_rows(nodes: Mapping[NodeId, NodeCoverage], from_ns: int, now_ns: int) -
         if not lives or lives[-1].to_ns <= from_ns:
             continue
         alone = FleetAccount({node: known}, now_ns, until_ns=until_ns).since(from_ns)
-        share, last = alone.all_nodes, lives[-1]
+        share, last = alone.share, lives[-1]
         rows.append(
             {
                 "node": node.name,

@@ -1,7 +1,7 @@
 """Sums over a fleet are what a look at each moment of each node gives, for any beginning and any file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from agents.coverage import completeness, vouching
 from agents.coverage.completeness import Completeness, FleetAccount
-from agents.coverage.interval import Interval, join
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
-from agents.coverage.placements import Placements
 from agents.coverage.share import NodeTime
+from agents.coverage.sightings import Sightings
 from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
 
@@ -40,8 +39,6 @@ class _Scene:
     created: list[int]
     retired: list[int]
     undone: int | None
-    files: list[tuple[int, int]]
-    unknown: list[tuple[int, int]] | None = field(default=None)
     seen: int | None = None
     """Since when the file was seen there."""
 
@@ -112,11 +109,6 @@ class _Scene:
         has_gap = any(at <= now < at + length for at, length in self.gaps)
         return self.owes(now) and (has_gap or self.is_twice(now) or not self.is_vouched(now))
 
-    def has_file(self, now: int) -> bool:
-        """Whether the file was there, or may have been."""
-        windows = self.files if self.unknown is None else [*self.files, *self.unknown]
-        return self.unknown is None or any(begin <= now < begin + length for begin, length in windows)
-
 
 def _record(begin: int, end: int, cause: GapCause, session: str = "s") -> CoverageGap:
     return CoverageGap(node="n", session=session, from_ns=begin * MS, to_ns=end * MS, cause=cause)
@@ -132,8 +124,6 @@ _SCENE = st.builds(
     st.lists(_TIME, max_size=2),
     st.lists(_TIME, max_size=2),
     st.none() | st.integers(55, 62),
-    st.lists(_SPAN, max_size=2),
-    st.none() | st.lists(_SPAN, max_size=1),
     st.none() | _TIME,
 )
 
@@ -144,17 +134,8 @@ def _known(scene: _Scene) -> NodeCoverage:
     return NodeCoverage.from_bytes(known.to_bytes())
 
 
-def _windows(spans: list[tuple[int, int]]) -> list[Interval]:
-    return join(Interval(begin * MS, (begin + length) * MS) for begin, length in spans)
-
-
-def _placements(scenes: Mapping[NodeId, _Scene]) -> Placements:
-    telling = {node: scene for node, scene in scenes.items() if scene.unknown is not None}
-    return Placements(
-        {"file": {node: _windows(scene.files) for node, scene in telling.items()}},
-        {node: _windows(scene.unknown or []) for node, scene in telling.items()},
-        {"file": {node: scene.seen * MS for node, scene in scenes.items() if scene.seen is not None}},
-    )
+def _sightings(scenes: Mapping[NodeId, _Scene]) -> Sightings:
+    return {"file": {node: scene.seen * MS for node, scene in scenes.items() if scene.seen is not None}}
 
 
 def _until(scenes: Mapping[NodeId, _Scene], now: int) -> int:
@@ -178,17 +159,17 @@ def test_sightings_count_from_when_a_file_was_seen_and_exclude_no_node(
     """The nodes on which it was seen have a sum of their own; what decides is what it is without them."""
     scenes = {NodeId("east", f"n{number}"): scene for number, scene in enumerate(found)}
     of_all = [GapInterval(a * MS, (a + length) * MS, "Skipped") for a, length in everywhere]
-    nodes, placements = {node: _known(scene) for node, scene in scenes.items()}, _placements(scenes)
+    nodes = {node: _known(scene) for node, scene in scenes.items()}
     forgotten_ns = None if forgotten is None else forgotten * MS
 
-    def covered_by(placements: Placements) -> Completeness:
-        account = FleetAccount(nodes, now * MS, of_all=of_all, placements=placements)
+    def covered_by(sightings: Sightings) -> Completeness:
+        account = FleetAccount(nodes, now * MS, of_all=of_all, sightings=sightings)
         return account.since(since * MS, file="file", forgotten_ns=forgotten_ns)
 
-    covered = covered_by(placements)
+    covered = covered_by(_sightings(scenes))
     until = _until(scenes, now)
 
-    assert replace(covered, sighted=None) == covered_by(replace(placements, seen={}))
+    assert replace(covered, sighted=None) == covered_by({})
     if until <= since:
         assert covered.sighted is None
         return
@@ -198,16 +179,15 @@ def test_sightings_count_from_when_a_file_was_seen_and_exclude_no_node(
     assert covered.sighted == NodeTime(len({id(s) for s, _ in owed}), len(owed) - missing, missing)
 
 
-@given(st.lists(_SCENE, min_size=1, max_size=3), _TIME, st.integers(20, 60), st.lists(_SPAN, max_size=2), st.booleans())
+@given(st.lists(_SCENE, min_size=1, max_size=3), _TIME, st.integers(20, 60), st.lists(_SPAN, max_size=2))
 def test_shares_are_what_each_moment_says(
-    found: list[_Scene], since: int, now: int, everywhere: list[tuple[int, int]], of_file: bool
+    found: list[_Scene], since: int, now: int, everywhere: list[tuple[int, int]]
 ) -> None:
-    """Node-time watched and missing, complete time and nodes: of the fleet, and of those that may have the file."""
+    """Node-time watched and missing, complete time and nodes."""
     scenes = {NodeId("east", f"n{number}"): scene for number, scene in enumerate(found)}
     of_all = [GapInterval(a * MS, (a + length) * MS, "Skipped") for a, length in everywhere]
     nodes = {node: _known(scene) for node, scene in scenes.items()}
-    account = FleetAccount(nodes, now * MS, of_all=of_all, placements=_placements(scenes))
-    covered = account.since(since * MS, file="file" if of_file else None)
+    covered = FleetAccount(nodes, now * MS, of_all=of_all).since(since * MS)
     until = _until(scenes, now)
     if until <= since:
         assert not covered.until_ns
@@ -216,13 +196,13 @@ def test_shares_are_what_each_moment_says(
     window = range(since, until)
     lost = {t for t in window if any(a <= t < a + length for a, length in everywhere)}
     first = min((t for t in range(until) if any(s.owes(t) for s in scenes.values())), default=until)
-    for share, asks in ((covered.all_nodes, False), (covered.placed, of_file)):
-        owed = [(s, t) for s in found for t in window if s.owes(t) and (not asks or s.has_file(t))]
-        missing = [(s, t) for s, t in owed if s.misses(t) or t in lost]
-        assert (share.watched_ms, share.missing_ms) == (len(owed) - len(missing), len(missing))
-        spoiled = {t for _, t in missing} | lost
-        assert share.complete_ns == MS * sum(t >= first and t not in spoiled for t in window)
-        assert share.nodes == len({id(s) for s, _ in owed})
-        has_instant = any(not length for s in found for _, length in s.gaps)
-        if not has_instant:
-            assert bool(share.gaps) == bool(spoiled or since < first)
+    share = covered.share
+    owed = [(s, t) for s in found for t in window if s.owes(t)]
+    missing = [(s, t) for s, t in owed if s.misses(t) or t in lost]
+    assert (share.watched_ms, share.missing_ms) == (len(owed) - len(missing), len(missing))
+    spoiled = {t for _, t in missing} | lost
+    assert share.complete_ns == MS * sum(t >= first and t not in spoiled for t in window)
+    assert share.nodes == len({id(s) for s, _ in owed})
+    has_instant = any(not length for s in found for _, length in s.gaps)
+    if not has_instant:
+        assert bool(share.gaps) == bool(spoiled or since < first)

@@ -43,7 +43,7 @@ def test_no_call_that_nobody_saw_is_in_a_complete_time(
             window = Interval(ns(day * DAY), account.until_ns)
             sums = [missing_by_truth(truth, window) for truth in fleet.truth.values()]
             owed, missing = sum(one for one, _ in sums), sum(one for _, one in sums)
-            share = account.since(window.from_ns).all_nodes
+            share = account.since(window.from_ns).share
             told = share.missing_ms / (share.watched_ms + share.missing_ms)
             assert told == pytest.approx(missing / owed, abs=1e-6), f"since day {day}"
             assert account.since(window.from_ns).is_every_node_known is has_authority
@@ -58,7 +58,7 @@ def test_a_fleet_that_lost_nothing_has_nothing_missing_however_its_nodes_come_an
     assert len(fleet.truth) > 2 * NODES
     for day in range(30):
         found = account.since(ns(day * DAY))
-        assert (found.until_ns, found.gaps, found.all_nodes.missing_ms) == (ns(fleet.end_s), (), 0)
+        assert (found.until_ns, found.gaps, found.share.missing_ms) == (ns(fleet.end_s), (), 0)
         assert found.complete_ns == (fleet.end_s - day * DAY) * 10**9
 
 
@@ -86,7 +86,7 @@ def test_no_call_without_a_hook_is_in_a_time_that_was_hooked(
         windows = hooks.windows({FILE: ListedEntries(FUNCTIONS)})
         until_ns = min(known_until(coverage, ns(fleet.end_s)), windows.told_until(SILENCE_NS, coverage))
         account = FleetAccount(coverage, ns(fleet.end_s), until_ns=until_ns)
-        owed = account.owed_with(FILE)
+        owed = account.owed
         needed = windows.needed(WANTED)
         of_all = UnhookedNodes(windows, needed, OwedNodes(owed))
         for node, truth in fleet.truth.items():
@@ -112,7 +112,7 @@ def test_hooks_that_are_loaded_from_boot_to_halt_leave_nothing_open(seed: int) -
     fleet = Fleet(FleetPlan(NODES, 30, is_perfect=True), seed)
     windows = FleetHooks(fleet, POLICIES, seed, is_perfect=True).windows({FILE: ListedEntries(FUNCTIONS)})
     account = FleetAccount(fleet.covered().nodes(), ns(fleet.end_s))
-    owed = account.owed_with(FILE)
+    owed = account.owed
     owing = [node for node, stretches in owed.items() if stretches[-1].to_ns >= account.until_ns]
     assert windows.told_until(SILENCE_NS, owing) >= account.until_ns
     found = UnhookedNodes(windows, windows.needed(WANTED), OwedNodes(owed))

@@ -126,8 +126,8 @@ def _doubts_of_coverage(covered: Completeness) -> Iterator[Reason]:
     if not covered.until_ns:
         yield reasons.NOT_VOUCHED
     yield from dict.fromkeys(reasons.gap(one.node, one.cause) for one in covered.gaps)
-    if covered.placed.missing_ms:
-        yield reasons.missing(covered.placed.watched_ms, covered.placed.missing_ms, covered.sighted)
+    if covered.share.missing_ms:
+        yield reasons.missing(covered.share.watched_ms, covered.share.missing_ms, covered.sighted)
 
 
 def _notes_of_coverage(covered: Completeness) -> Iterator[Reason]:
@@ -135,6 +135,6 @@ def _notes_of_coverage(covered: Completeness) -> Iterator[Reason]:
     if not covered.until_ns:
         return
     if not covered.is_every_node_known:
-        yield reasons.reported_nodes(covered.all_nodes.nodes)
+        yield reasons.reported_nodes(covered.share.nodes)
     for said_by, nodes in covered.retired:
         yield reasons.retired_nodes(said_by, nodes)

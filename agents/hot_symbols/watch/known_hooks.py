@@ -36,8 +36,7 @@ class FleetAnswers:
         """`account` makes the fleet's account up to a moment."""
         self._whole = self._told = account(until_ns)
         if known.windows.has_hooks:
-            owed = self._whole.owed_with(None)
-            owing = (node for node, stretches in owed.items() if stretches[-1].to_ns >= until_ns)
+            owing = (node for node, stretches in self._whole.owed.items() if stretches[-1].to_ns >= until_ns)
             told_ns = known.windows.told_until(SILENCE_NS, owing)  # a node that is gone tells no more
             if told_ns < until_ns:
                 self._told = account(told_ns)
@@ -73,9 +72,8 @@ class HookAnswers:
 
     def __init__(self, known: KnownHooks, fleet: FleetAccount) -> None:
         self._known, self._fleet = known, fleet
-        self._all = OwedNodes(fleet.owed_with(None))
-        self._owed: dict[str, OwedNodes] = {}
-        self._unhooked: dict[tuple[NeededHooks | None, int], UnhookedNodes] = {}
+        self._nodes = OwedNodes(fleet.owed)
+        self._unhooked: dict[NeededHooks | None, UnhookedNodes] = {}
 
     def of_watch(self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces]) -> HooksKnown:
         """What is known of hooks on a watch's code; `ran_at` is where its files ran, by build id."""
@@ -88,22 +86,14 @@ class HookAnswers:
                 return HooksKnown(unplaced=build_id, is_in_images=places.is_in_images)
             needed = self._known.windows.needed(WantedEntries(build_id, file.entries, places.paths))
             are_brief = are_brief or self._known.windows.are_brief(needed)
-            found = self._of_file(needed, build_id).since(watch.since_ns)
+            found = self._without(needed).since(watch.since_ns)
             if worst is None or found.nodes > worst.nodes:
                 worst = found
         if worst is None or worst.example is None:
             return HooksKnown(unhooked=worst, are_brief=are_brief)
         return HooksKnown(unhooked=worst, told=self._known.windows.told_of(worst.example))
 
-    def _of_file(self, needed: NeededHooks | None, build_id: str) -> UnhookedNodes:
-        nodes = self._nodes(build_id)
-        key = needed, id(nodes)
-        if key not in self._unhooked:
-            self._unhooked[key] = UnhookedNodes(self._known.windows, needed, nodes)
-        return self._unhooked[key]
-
-    def _nodes(self, build_id: str) -> OwedNodes:
-        if build_id not in self._owed:
-            owed = self._fleet.owed_with(build_id)
-            self._owed[build_id] = self._all if owed is self._all.owed else OwedNodes(owed)
-        return self._owed[build_id]
+    def _without(self, needed: NeededHooks | None) -> UnhookedNodes:
+        if needed not in self._unhooked:
+            self._unhooked[needed] = UnhookedNodes(self._known.windows, needed, self._nodes)
+        return self._unhooked[needed]

@@ -6,15 +6,16 @@ to be read again (`needs_rows`). `agents/hot_symbols/watch/deciding.py` has the 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any, Final
 
-from agents.coverage.completeness import Completeness, FleetAccount, known_until
+from agents.coverage.completeness import Completeness, FleetAccount, known_until, lives_of
 from agents.coverage.missing import MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
-from agents.coverage.placements import NO_PLACEMENTS, Placements
 from agents.coverage.refused_minutes import RefusedMinutes
 from agents.coverage.share import NodeTime
+from agents.coverage.sightings import NO_SIGHTINGS, Sightings
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.reading.citations import Citation, cited
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
@@ -66,7 +67,7 @@ class WatchBoard:
         self._refused = RefusedMinutes()
         self._nodes: Mapping[NodeId, NodeCoverage] = {}
         self._of_all: Sequence[GapInterval] = ()
-        self._placements = NO_PLACEMENTS
+        self._sightings = NO_SIGHTINGS
         self._hooks = NO_KNOWN_HOOKS
         self._fleet: FleetAnswers | None = None
         """Made when an answer needs it, for all answers until something of it changes."""
@@ -150,15 +151,15 @@ class WatchBoard:
         self,
         nodes: Mapping[NodeId, NodeCoverage],
         of_all: Sequence[GapInterval] = (),
-        placements: Placements = NO_PLACEMENTS,
+        sightings: Sightings = NO_SIGHTINGS,
         hooks: KnownHooks = NO_KNOWN_HOOKS,
     ) -> None:
-        """Take what is known of the nodes' coverage, on which of them which files were placed, and of their hooks.
+        """Take what is known of the nodes' coverage, on which of them which files were seen, and of their hooks.
 
         `of_all` is when any node may have lost events: nobody read what was received then, or a record that may have
         said so.
         """
-        self._nodes, self._of_all, self._placements, self._fleet = nodes, of_all, placements, None
+        self._nodes, self._of_all, self._sightings, self._fleet = nodes, of_all, sightings, None
         self._hooks = hooks
 
     def keeps(self, key: bytes) -> bool:
@@ -202,17 +203,21 @@ class WatchBoard:
 
     def _fleet_answers(self, now_ns: int) -> FleetAnswers:
         """For all watches, which are all answered after a change in the fleet."""
-        fleet = FleetAnswers(self._account(now_ns), known_until(self._nodes, now_ns), self._hooks)
+        lives = lives_of(self._nodes)
+        account = partial(
+            FleetAccount,
+            self._nodes,
+            now_ns,
+            refused=self._refused.intervals(),
+            of_all=self._of_all,
+            sightings=self._sightings,
+            lives=lives,
+        )
+        until_ns = known_until(self._nodes, now_ns, lives)
+        fleet = FleetAnswers(lambda until_ns: account(until_ns=until_ns), until_ns, self._hooks)
         for watch in self._watches.values():
             fleet.expect(watch, self._forgotten_ns(watch.added_ns))
         return fleet
-
-    def _account(self, now_ns: int) -> Callable[[int], FleetAccount]:
-        """What makes the fleet's account up to a moment."""
-        refused, of_all = self._refused.intervals(), self._of_all
-        return lambda until_ns: FleetAccount(
-            self._nodes, now_ns, refused=refused, of_all=of_all, placements=self._placements, until_ns=until_ns
-        )
 
     def _read(self) -> None:
         """Decode what came since the last answer: of rows that change each second only the newest."""
@@ -290,18 +295,18 @@ def _answer(
         "ambiguous_hits": found.may_be + found.older + found.unsure.hits + found.unsure.renamed,
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
-        "nodes": covered.all_nodes.nodes,
-        "watched_ms": covered.all_nodes.watched_ms,
-        "missing_ms": covered.all_nodes.missing_ms,
-        "placed_nodes": covered.placed.nodes,
-        "placed_watched_ms": covered.placed.watched_ms,
-        "placed_missing_ms": covered.placed.missing_ms,
+        "nodes": covered.share.nodes,
+        "watched_ms": covered.share.watched_ms,
+        "missing_ms": covered.share.missing_ms,
+        "placed_nodes": covered.share.nodes,
+        "placed_watched_ms": covered.share.watched_ms,
+        "placed_missing_ms": covered.share.missing_ms,
         **_sighted(covered.sighted),
-        "events_lost": covered.placed.events_lost,
+        "events_lost": covered.share.events_lost,
         "every_node_known": covered.is_every_node_known,
         "retired": [{"said_by": by, "nodes": nodes} for by, nodes in covered.retired],
         "gaps": list(map(_gap_of, covered.gaps)),
-        "gaps_more": covered.placed.gaps_more,
+        "gaps_more": covered.share.gaps_more,
         **_images(ranked),
         "events": [one.as_record() for one in cited([event for row in ranked for event in row.events])],
         "named_by": sorted({one for row in ranked for one in row.snapshots if one})[:MAX_NAMED_BY],

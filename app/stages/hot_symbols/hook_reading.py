@@ -11,31 +11,24 @@ from typing import Final
 from agents.hot_symbols.watch.known_hooks import KnownHooks
 from agents.probes.hook_windows import FileEntries, HookFinder, HookWindows
 from agents.probes.probe_table import ProbeTable
-from app.kafka.records import Recorded
 from app.kafka.refused import RefusedRecords
-from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder, RecordFault
-from app.kafka.topic_follower import AT_ONCE, WholeTopics
 from app.settings import Settings
-from app.stages.hot_symbols.schema_lookup import meet_patiently
+from app.stages.hot_symbols.newest_records import NewestRecords
 from app.symbols.known_files import StoreFiles
 from app.tracing_policies.folder import NO_SUPPLIED_POLICIES, PolicyFolder
 from schemas import probes, topics
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 0.05
-_MANY: Final = 50_000
-"""Records of which only the newest of each window is decoded, at some 0.5 kB each."""
+_MANY: Final = 100_000
+"""Records that are looked at before the caller has its turn, at some 0.5 kB each."""
 
 
 class HookReading:
     """Not locked; all methods but `known` block on Kafka and the registry, so a thread of its own calls them."""
 
     def __init__(self, settings: Settings, partitions: int, refused: RefusedRecords) -> None:
-        self._schemas = RecordDecoder(settings, SchemaRegistry.from_settings(settings), topics.PROBES, follows=True)
-        self._whole = WholeTopics(settings, {settings.name(topics.PROBES): partitions}, refused)
-        self._refused = refused
+        self._records = NewestRecords(settings, topics.PROBES, partitions, refused)
         self._table = ProbeTable()
         folder = settings.tracing_policies_dir
         self._folder = None if folder is None else PolicyFolder(folder)
@@ -46,29 +39,12 @@ class HookReading:
 
     def follow(self) -> bool:
         """Take what has come; returns whether everything is taken that was there when reading began."""
-        newest: dict[tuple[int, bytes | None], Recorded] = {}
-        while True:
-            found = self._whole.next(_LOOK_SECONDS)
-            newest |= {(record.partition, record.key): record for record in found}
-            if len(found) < AT_ONCE or len(newest) >= _MANY:
-                break
         had_left_out = self._table.left_out
-        self._take(newest.values())
+        for record in self._records.take(_MANY):
+            self._table.take(probes.from_record(record))
         if self._table.left_out and not had_left_out:
             log.warning("runtime.probes has too many windows; hooks of some are taken for missing")
-        return self._whole.is_read
-
-    def _take(self, found: Collection[Recorded]) -> None:
-        if unmet := self._schemas.unmet(record.value for record in found):
-            meet_patiently(self._schemas, unmet)
-        for record in found:
-            if record.value is None:
-                continue
-            window = self._schemas.decode(record.value)
-            if isinstance(window, RecordFault):
-                self._refused.refuse(record, window)
-            else:
-                self._table.take(probes.from_record(window))
+        return self._records.is_read
 
     def known(self, files: StoreFiles | None, build_ids: Collection[str]) -> KnownHooks:
         """What is known now, with the policies of today; `build_ids` are those of the watched files."""

@@ -255,9 +255,9 @@ class WatchTask:
                 return
             hooks = await asyncio.to_thread(self._hooks.known, self._store.files, self._board.build_ids)
             build_ids = {one.build_id for one in self._board.watches.values() if one.build_id}
-            placements = await asyncio.to_thread(self._placements.follow, build_ids)
+            sightings = await asyncio.to_thread(self._placements.follow, build_ids)
             # Gaps of all nodes as they are now: a stage on the way may have said that it never read what it passed.
-            self._board.cover(self._nodes_then, self._fleet.of_all(), placements, hooks)
+            self._board.cover(self._nodes_then, self._fleet.of_all(), sightings, hooks)
             self._nodes_then, self._rows_to_see = None, None
             self._has_nodes = True
             self._dirty.update(self._board.watches)

@@ -2,11 +2,9 @@
 
 import pytest
 
-from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount, completeness, silent_nodes
-from agents.coverage.interval import Interval
+from agents.coverage.completeness import SILENCE_NS, Completeness, completeness, silent_nodes
 from agents.coverage.missing import UNVOUCHED, MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
-from agents.coverage.placements import Placements
 from agents.coverage.vouching import VOUCHED_TWICE, VouchedInterval
 from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
@@ -37,7 +35,7 @@ def test_the_last_node_to_report_bounds_what_is_complete() -> None:
     found = completeness(named(nodes), 10 * HOUR, NOW)
 
     assert (found.until_ns, found.complete_ns) == (50 * HOUR - SILENCE_NS, 40 * HOUR - SILENCE_NS)
-    assert (found.placed.nodes, found.gaps) == (2, ())
+    assert (found.share.nodes, found.gaps) == (2, ())
 
 
 @pytest.mark.parametrize(
@@ -92,7 +90,7 @@ def test_two_clusters_nodes_of_one_name_are_two_nodes() -> None:
     silent, alive = NodeId("east", "worker-0"), NodeId("west", "worker-0")
     found = completeness({silent: node((0, 30)), alive: node((0, 50))}, 10 * HOUR, NOW)
 
-    assert found.all_nodes.nodes == 2
+    assert found.share.nodes == 2
     assert found.gaps == (MissingInterval(30 * HOUR, 50 * HOUR, silent, UNVOUCHED),)
 
 
@@ -112,7 +110,7 @@ def test_a_node_that_was_only_ever_seen_to_lose_events_counts() -> None:
     short = NodeCoverage([], [GapInterval(20 * HOUR, 21 * HOUR, "Reconnect")])
     found = completeness(named({"a": node((0, 50)), "short": short}), 10 * HOUR, NOW)
 
-    assert found.all_nodes.nodes == 2
+    assert found.share.nodes == 2
     assert [(gap.from_ns // HOUR, gap.to_ns // HOUR, gap.cause) for gap in found.gaps] == [
         (21, 50, UNVOUCHED),
         (20, 21, "Reconnect"),
@@ -124,7 +122,7 @@ def test_a_node_that_only_an_unreadable_record_names_is_missing_for_its_hour() -
     unread = NodeCoverage([], [GapInterval(20 * HOUR, 21 * HOUR, "Unknown")])
     found = completeness(named({"a": node((0, 50)), "unread": unread}), 10 * HOUR, NOW)
     assert found.gaps == (MissingInterval(20 * HOUR, 21 * HOUR, NodeId("east", "unread"), "Unknown"),)
-    assert found.all_nodes.missing_ms == 3_600_000
+    assert found.share.missing_ms == 3_600_000
 
 
 def test_a_node_is_silent_that_owes_on_far_behind_the_others() -> None:
@@ -140,9 +138,9 @@ def test_a_loss_that_nobody_counted_has_no_number() -> None:
     """What is counted adds up over all gaps since the beginning; an uncounted loss makes the number unknown."""
     counted = GapInterval(20 * HOUR, 20 * HOUR, "Overflow", 700), GapInterval(5 * HOUR, 6 * HOUR, "AgentLoss", 1)
     nodes = named({"a": node((0, 50), gaps=counted), "b": node((0, 50), gaps=(GapInterval(30, 31, "Throttle"),))})
-    assert [completeness(nodes, hour * HOUR, NOW).placed.events_lost for hour in (0, 10, 21)] == [701, 700, 0]
+    assert [completeness(nodes, hour * HOUR, NOW).share.events_lost for hour in (0, 10, 21)] == [701, 700, 0]
     nodes |= named({"c": node((0, 50), gaps=(GapInterval(30 * HOUR, 30 * HOUR, "SpillLoss"),))})
-    assert [completeness(nodes, hour * HOUR, NOW).placed.events_lost for hour in (10, 30, 31)] == [None, None, 0]
+    assert [completeness(nodes, hour * HOUR, NOW).share.events_lost for hour in (10, 30, 31)] == [None, None, 0]
 
 
 def test_what_no_stage_read_is_missing_of_every_node() -> None:
@@ -159,7 +157,7 @@ def test_what_no_stage_read_is_missing_of_every_node() -> None:
         (10 * HOUR, 20 * HOUR, None, "Skipped"),
     ]
     assert found.complete_ns == 20 * HOUR
-    assert (found.all_nodes.missing_ms, found.all_nodes.watched_ms) == (2 * 20 * 3_600_000, 2 * 20 * 3_600_000)
+    assert (found.share.missing_ms, found.share.watched_ms) == (2 * 20 * 3_600_000, 2 * 20 * 3_600_000)
 
 
 @pytest.mark.parametrize("cause", [GapCause.FILTERED, GapCause.LOSSES_UNREAD])
@@ -173,24 +171,5 @@ def test_heartbeat_that_keeps_something_back_is_no_completeness(cause: GapCause)
 
     found = completeness(named({"a": NodeCoverage.from_bytes(held.to_bytes()), "b": node((0, 50))}), 10 * HOUR, NOW)
 
-    assert (found.all_nodes.nodes, found.complete_ns) == (2, 0)
+    assert (found.share.nodes, found.complete_ns) == (2, 0)
     assert [(gap.from_ns // HOUR, gap.to_ns // HOUR, gap.cause) for gap in found.gaps] == [(10, 50, cause.value)]
-
-
-def test_a_node_may_have_a_file_while_nobody_knows_which_files_it_has() -> None:
-    """Else only when it was placed there, and never when the node was not there."""
-    silent, tells, other = (NodeId("east", name) for name in ("silent", "tells", "other"))
-    nodes = dict.fromkeys((silent, tells, other), node((10, 50)))
-    placed = {"file": {tells: [Interval(0, 20 * HOUR), Interval(40 * HOUR, 60 * HOUR)], silent: [Interval(0, HOUR)]}}
-    unknown = {tells: [Interval(30 * HOUR, 40 * HOUR)], other: []}
-    account = FleetAccount(nodes, NOW, placements=Placements(placed, unknown))
-    whole = [Interval(10 * HOUR, 50 * HOUR)]
-    owed = {node: list(found) for node, found in account.owed_with("file").items()}
-
-    assert owed == {silent: whole, tells: [Interval(10 * HOUR, 20 * HOUR), Interval(30 * HOUR, 50 * HOUR)]}
-    assert {node: list(found) for node, found in account.owed_with("another").items()} == {
-        silent: whole,
-        tells: [Interval(30 * HOUR, 40 * HOUR)],
-    }
-    assert {node: list(found) for node, found in account.owed_with(None).items()} == dict.fromkeys(nodes, whole)
-    assert FleetAccount(nodes, NOW).owed_with("file").keys() == nodes.keys()

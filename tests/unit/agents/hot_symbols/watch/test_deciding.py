@@ -24,7 +24,7 @@ from tests.support.named_files import Copies, ListedFiles, ListedNames, code_of
 BUILD = "0123456789abcdef"
 SECOND_BUILD = "fedcba9876543210"
 LIB = "/usr/lib/libalias.so"
-COMPLETE = Completeness(until_ns=9, placed=Share(1, 9, 0, 9), is_every_node_known=True)
+COMPLETE = Completeness(until_ns=9, share=Share(1, 9, 0, 9), is_every_node_known=True)
 GAP = MissingInterval(1, 2, NodeId("east", "n1"), "Overflow")
 PARSE = Watch(symbol="parse_chunk", build_id=BUILD, every_call_probed=True)
 BY_PATH = Watch(symbol="parse_chunk", module=LIB, every_call_probed=True)
@@ -96,8 +96,8 @@ def test_the_best_answer_follows_from_the_files(
     ("covered", "found", "why"),
     [
         (Completeness(), NO_HITS, [R.NOT_VOUCHED]),
-        (replace(COMPLETE, placed=Share(gaps=(GAP,))), NO_HITS, [R.GAP]),
-        (replace(COMPLETE, placed=Share(1, 8, 1, gaps=(GAP,))), NO_HITS, [R.GAP, R.MISSING]),
+        (replace(COMPLETE, share=Share(gaps=(GAP,))), NO_HITS, [R.GAP]),
+        (replace(COMPLETE, share=Share(1, 8, 1, gaps=(GAP,))), NO_HITS, [R.GAP, R.MISSING]),
         (COMPLETE, HitsFound(hits=3), [R.UNCONFIRMED]),
         (COMPLETE, HitsFound(may_be=3), [R.MAY_BE_IT]),
         (COMPLETE, HitsFound(older=3), [R.OLDER_SNAPSHOT]),
@@ -151,7 +151,7 @@ def test_what_is_missing_where_the_file_was_seen_is_told_and_decides_nothing(
     sighted: NodeTime | None, words: str
 ) -> None:
     """It may have run on other nodes all the same."""
-    covered = replace(COMPLETE, placed=Share(1, 8, 1), sighted=sighted)
+    covered = replace(COMPLETE, share=Share(1, 8, 1), sighted=sighted)
     answer, [reason] = decided(PARSE, code_of(PARSE, files()), NO_HITS, covered, HooksKnown())
 
     assert (answer, reason.kind) == (NOT_SEEN, R.MISSING)
@@ -161,7 +161,7 @@ def test_what_is_missing_where_the_file_was_seen_is_told_and_decides_nothing(
 def test_loaded_hooks_are_told_where_events_are_missing() -> None:
     """Whoever accepts what is missing needs to know that every call was probed."""
     watch = replace(PARSE, every_call_probed=False)
-    covered = replace(COMPLETE, placed=Share(gaps=(GAP,)))
+    covered = replace(COMPLETE, share=Share(gaps=(GAP,)))
     answer, reasons = decided(watch, code_of(watch, files()), NO_HITS, covered, HooksKnown(ALL_HOOKED))
 
     assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, [R.GAP, R.HOOKS_LOADED])

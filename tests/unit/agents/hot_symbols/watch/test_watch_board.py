@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
-from agents.coverage.placements import Placements
 from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import module_in, published_value
@@ -195,7 +194,7 @@ def test_an_answer_tells_of_the_nodes_on_which_its_file_was_seen() -> None:
     nodes = {NodeId("east", name): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")]) for name in ("n", "m")}
     made.cover(nodes)
     before = asked(made, BY_BUILD)
-    made.cover(nodes, placements=Placements(seen={BUILD: {NodeId("east", "n"): 12 * DAY}}))
+    made.cover(nodes, sightings={BUILD: {NodeId("east", "n"): 12 * DAY}})
     after = asked(made, BY_BUILD)
     names = ("sighted_nodes", "sighted_watched_ms", "sighted_missing_ms")
 

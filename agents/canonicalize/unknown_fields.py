@@ -39,7 +39,7 @@ Part = TypeVar("Part", bound=_PartOfEvent)
 
 
 class UnknownFieldCounter:
-    """Counts until it is asked."""
+    """Counts until it is read."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

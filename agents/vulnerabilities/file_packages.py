@@ -21,7 +21,7 @@ from agents.vulnerabilities.go_build import STANDARD_LIBRARY, GoBuild, GoModule
 from agents.vulnerabilities.go_code import split_symbol
 
 MAX_DIGESTS: Final = 64
-"""Files of one build id that are told apart; a program, its stripped copy, and some that a tool changed."""
+"""Files of one build id that are counted apart; a program, its stripped copy, and some that a tool changed."""
 
 
 LOCAL_FOLDER: Final = "."

@@ -3,7 +3,7 @@
 A product that is a container image is a package URL of the type `oci` or `docker` (purl-spec, types/oci, types/docker):
 `pkg:oci/web@sha256%3A4f1b...?repository_url=registry/shop/web`. With a digest, the digest decides, as far as it is
 written out; without one, the name does, and the repository where it is given. What ran in no known image may have run
-in any. Whether code ran in any other product cannot be told by images.
+in any. Images do not say whether code ran in any other product.
 """
 
 import enum

@@ -133,10 +133,10 @@ def add_containers(
 ) -> None:
     """Index the images that run on this Kubernetes node, from the folders of containerd.
 
-    RUNTIME is containerd's folder of running containers on the node. Which image a container has is asked of
-    Kubernetes, so the pod's account must be allowed to list pods. An image that the store knows is left alone. Files
-    that a container has changed or added are not its image's and are left out; where that cannot be told, the container
-    is refused. With --every, what went wrong is printed and tried again.
+    RUNTIME is containerd's folder of running containers on the node. Kubernetes says which image a container
+    has, so the pod's account must be allowed to list pods. An image that the store knows is left alone. Files that a
+    container has changed or added are not its image's and are left out; where that is not known, the container is
+    refused. With --every, what went wrong is printed and tried again.
 
     \b
     Exit codes:

@@ -77,14 +77,14 @@ class RetryTurn:
     def take(self, tell: Tell) -> None:
         """Wait for the turn. Raises RetryRunningError, KafkaUnreachableError and KafkaUnusableError."""
         deadline = time.monotonic() + WAIT_SECONDS
-        told = False
+        has_said = False
         while not self._joined_alone():
             others = self._others()
             if others and time.monotonic() > deadline:
                 raise RetryRunningError(f"another retry is running: {_listed(others)}; nothing was sent")
-            if others and not told:
+            if others and not has_said:
                 tell(f"another retry is running: {_listed(others)}; waiting for {WAIT_SECONDS:.0f} s")
-                told = True
+                has_said = True
             self._consumer.poll(_PAUSE_SECONDS)  # or Kafka waits for us to give partitions back that we left
         self._member_id = self._consumer.memberid() or ""
 

@@ -72,7 +72,7 @@ class ExportOutcome:
     base: ExportBooks | None = None
     """Of the window that a flame graph is compared with."""
     statuses: dict[str, int] | None = None
-    """Statements by their status; None when no OpenVEX file was asked for."""
+    """Statements by their status; None when no OpenVEX file was wanted."""
     refused: RefusedRecords = field(default_factory=RefusedRecords)
     """Records of the table or of the watches that could not be used."""
     unnamed: list[str] = field(default_factory=list)

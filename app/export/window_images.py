@@ -20,7 +20,7 @@ _NO_IMAGE: Final = ""
 class ImageGatherer:
     """Counts the symbols of a window by the digest of the image that they ran in.
 
-    Calls in no image with a digest are in the books as not asked for. All images together have the limit on rows that
+    Calls in no image with a digest are in the books as not wanted. All images together have the limit on rows that
     one window has.
     """
 

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all, and outlast a power cut: the one way in which a file gets new content.
 
-New content is written beside the file, synced, moved to its place, and the folder is synced. Whoever is told that this
+New content is written beside the file, synced, moved to its place, and the folder is synced. Whoever hears that this
 failed finds what was there before.
 """
 

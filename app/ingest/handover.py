@@ -40,7 +40,7 @@ class Handover:
     counters: CounterReading | None
     """The agent's loss counters when they were last read."""
     policies: OpenWindows | None = None
-    """What the agent said of its policies so far; None before it was asked."""
+    """What the agent said of its policies so far; None before the first question."""
 
 
 def leave(folder: Path, handover: Handover) -> None:

@@ -59,7 +59,7 @@ class KernelBooks:
         """Posted less explained, as it was when the agent answered last; None before there is something to compare."""
 
     def asking(self) -> None:
-        """The agent is asked now: what has come by now was posted before."""
+        """The agent gets the question now: what has come by now was posted before."""
         explained = self._explained()
         with self._lock:
             self._had_come = None if explained is None else explained.events

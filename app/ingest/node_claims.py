@@ -54,7 +54,7 @@ class ClaimEvidence:
     scraped_ns: int | None = None
     """When the agent's loss counters were last read; None when nobody reads them."""
     filters: FiltersInForce = NO_FILTERS
-    """What Tetragon was told to leave out."""
+    """What Tetragon leaves out at our request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from schemas.node import NodeId
 
 MAX_FORMER_NAMES: Final = 8
-"""Names that are remembered. Losses are told within seconds, so more than two matter only for a hostile agent."""
+"""Names that are remembered. Losses are published within seconds, so more than two matter only for a hostile agent."""
 
 
 class _FormerName(NamedTuple):

@@ -1,6 +1,6 @@
 """Tells on runtime.placements which files the node's processes were seen to map, from what loader events named.
 
-What an ingest that ends has not told yet is some seconds old, and is lost; the files that it told of stay on the topic.
+What an ingest that ends has not published yet is some seconds old, and is lost; what it published stays on the topic.
 So nothing is handed over: the next ingest tells of what it sees itself.
 """
 
@@ -79,7 +79,7 @@ class PlacementWatch:
             self.step()
 
     def step(self) -> None:
-        """Take what was seen, and tell what is due, once the broker has what was told before."""
+        """Take what was seen, and publish what is due, once the broker has what was published before."""
         found, left_out = self._take()
         for node, seen in found.items():
             public = public_node(self._public_name, node)

@@ -102,7 +102,7 @@ class PolicyQuestions:
         )
 
     def _agent_version(self, stream: int) -> str:
-        """Of the agent of a stream; empty where it does not say. Asked once a stream, and again until it is told."""
+        """Of a stream's agent; empty where it does not say. One question a stream, until there is an answer."""
         if self._version[0] == stream and self._version[1]:
             return self._version[1]
         told = self._stream.ask(_INFO, b"", ANSWER_SECONDS)

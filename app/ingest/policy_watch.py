@@ -1,6 +1,6 @@
 """Asks the agent for its policies at intervals, and writes windows of what it says to runtime.probes.
 
-Windows end with the stream on which the agent was asked, and where the node gets another name. An ingest that goes on
+Windows end with the stream on which the agent answered, and where the node gets another name. An ingest that goes on
 behind another one makes that one's windows longer, because their streams overlapped.
 """
 
@@ -99,7 +99,7 @@ class PolicyWatch:
         self._writer.flush(_FLUSH_SECONDS)
 
     def open_windows(self) -> OpenWindows | None:
-        """What another ingest may go on from; None before the agent was asked."""
+        """What another ingest may go on from; None before the first question."""
         return None if self._agent is None else open_windows(self._agent, self._version, self._tracker.open_windows)
 
     def go_on_from(self, left: OpenWindows) -> None:

@@ -134,7 +134,7 @@ class _Batch:
         self._tp = tp
         self._note_size = note_size
         self.matches_its_checksum = False
-        """Known when it was asked for."""
+        """Known after `validate_crc`."""
 
     def __getattr__(self, name: str) -> Any:
         """Whatever aiokafka asks of a batch besides its records."""

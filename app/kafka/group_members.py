@@ -1,4 +1,4 @@
-"""Who is in a consumer group now, as the group's coordinator tells it.
+"""Who is in a consumer group now, as the group's coordinator says.
 
 librdkafka's admin client cannot be used for this: where it gave up a question before it had found the coordinator, as
 while a node stands still, and finds the coordinator then, it answers the question twice, and an assertion ends the
@@ -22,7 +22,7 @@ from app.settings import Settings
 ANSWER_SECONDS: Final = 10.0
 
 _REQUEST_MS: Final = 3_000
-"""A node that stands still costs so much, and then another one is asked."""
+"""A node that stands still costs so much, and then the question goes to another one."""
 
 _PAUSE_SECONDS: Final = 0.2
 

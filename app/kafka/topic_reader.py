@@ -58,7 +58,7 @@ _CONFIG: Final[Mapping[str, Any]] = {
     "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
     "log_level": 0,  # errors are reported by what they broke
 }
-"""Of the client that is asked; it fetches no records."""
+"""Of the client for questions; it fetches no records."""
 
 Answer = TypeVar("Answer")
 

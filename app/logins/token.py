@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.operators.errors import ServerError
 
 OPAQUE_SECONDS: Final = 60.0
-"""How long a token counts as good that does not say when it ends: then its source is asked again."""
+"""How long a token counts as good that does not say when it ends: then its source gives the next one."""
 
 
 @dataclass(frozen=True, slots=True)

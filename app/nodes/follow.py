@@ -1,7 +1,7 @@
 """Follows the nodes of a cluster: the API's list, then its changes, and a new list where the API has lost us.
 
 That all nodes were known is said up to a moment only when a watch has ended in good order: then all changes before it
-have been told. A watch that breaks is continued from where it was; nothing is missed by that.
+are known. A watch that breaks is continued from where it was; nothing is missed by that.
 """
 
 import logging

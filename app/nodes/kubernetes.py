@@ -26,7 +26,7 @@ ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token and the API's certificate authority."""
 
 WATCH_SECONDS: Final = 30
-"""The API ends a watch after that time. Whatever happened before is told then."""
+"""The API ends a watch after that time. By then, all that happened before has come."""
 
 _PAGE: Final = 500
 _CONNECT_SECONDS: Final = 10.0

@@ -19,7 +19,7 @@ from app.settings import Settings
 from schemas import records, topics
 
 _MAX_GROUPS: Final = 10_000
-"""Workloads and programs that are told apart; what comes beyond is counted together."""
+"""Workloads and programs that are counted apart; what comes beyond is counted together."""
 
 _OTHERS: Final = ("", "", "(others)")
 

@@ -1,8 +1,8 @@
 """The thread in which aiokafka lives: what it fetches as batches that cover every offset, and where reading begins.
 
-Faust's consumer thread, changed. Transactions are read as every reader here reads them (`ISOLATION_LEVEL`). aiokafka is
-told not to choose a new position by itself: when the next record is gone, the thread finds out what was deleted, and
-says so with a batch of its own. So a consumer sees each offset once, and no record is passed over in silence.
+Faust's consumer thread, changed. Transactions are read as every reader here reads them (`ISOLATION_LEVEL`). aiokafka
+must not choose a new position by itself: when the next record is gone, the thread finds out what was deleted, and says
+so with a batch of its own. So a consumer sees each offset once, and no record is passed over in silence.
 
 It overrides private methods of Faust; tests/unit/app/streaming/test_faust_pins.py fails when one of them changes.
 """

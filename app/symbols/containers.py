@@ -40,7 +40,7 @@ class ContainerFiles:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRefusal:
-    """A container whose files cannot be told from its image's, and why."""
+    """A container of which nobody can say which files are its image's, and why."""
 
     reason: str
 

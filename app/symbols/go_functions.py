@@ -60,7 +60,7 @@ def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> lis
 def with_go_names(symbols: Iterable[FunctionSymbol], go: list[FunctionSymbol]) -> list[FunctionSymbol]:
     """The symbols of a Go program's tables and of its own, those that are in both as one.
 
-    An unstripped program has nearly all of them in both, and they need not be told apart again and again.
+    An unstripped program has nearly all of them in both, and each is looked at once.
     """
     place_of = dict(zip(map(_ADDRESS, go), count()))
     merged = list(go)

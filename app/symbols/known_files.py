@@ -1,6 +1,6 @@
 """The files of a symbol store as a watch asks for them: by build id, path and file name, and by the names in them.
 
-A damaged index or map is told and taken for a missing one: an answer can only say less for it.
+A damaged index or map is logged and taken for a missing one: an answer can only say less for it.
 """
 
 import logging
@@ -77,7 +77,7 @@ class StoreFiles:
         return NamedEntries(lambda: self.names(build_id))
 
     def _module_maps(self) -> Iterator[tuple[str, ModuleMap]]:
-        """All maps by scope; one that is damaged is told and left out."""
+        """All maps by scope; one that is damaged is logged and left out."""
         for scope, digest in sorted(self._store.snapshot.of_kind(ObjectKind.MODULES).items()):
             try:
                 yield scope, self._store.read_module_map(digest)
@@ -118,7 +118,7 @@ class StoreFiles:
 
 
 class NamedEntries:
-    """`FileEntries` of agents/probes, from an index that is open while it is asked."""
+    """`FileEntries` of agents/probes, from an index that is open while it is read."""
 
     def __init__(self, names: Callable[[], FunctionNames | NoNames]) -> None:
         self._names = names

@@ -1,4 +1,4 @@
-"""Which image each container of a node runs, asked of Kubernetes from inside a pod.
+"""Which image each container of a node runs, as Kubernetes says to a pod.
 
 The account of the pod must be allowed to list pods. Tetragon has its image ids from the same place, so both have the
 same.

@@ -9,7 +9,7 @@ from app.tap.filters import RecordFilter
 
 
 class Sifted:
-    """Decodes records, and counts those that were read, matched, or cannot be told."""
+    """Decodes records, and counts those that were read, matched, or could not be judged."""
 
     def __init__(self, wanted: RecordFilter, topic: str, decoder: Decoder, progress: Progress) -> None:
         """`topic` is the name of the live topic, without prefix."""

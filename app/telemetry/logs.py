@@ -139,7 +139,7 @@ def _place(trace: TracebackType | None) -> list[str]:
 
 
 def _level(record: logging.LogRecord) -> str:
-    """A Kafka client's error is a warning: it tries again, and what a lasting one breaks is told by lines of ours."""
+    """A Kafka client's error is a warning: it tries again, and lines of ours say what a lasting one breaks."""
     is_clients = record.name.partition(".")[0] in _TRUSTED_LOGGERS or record.name.endswith(".librdkafka")
     return "WARNING" if is_clients and record.levelno == logging.ERROR else record.levelname
 

@@ -122,7 +122,7 @@ def is_machine_name(word: str) -> bool:
 
 
 def is_digest(word: str) -> bool:
-    """Whether a word is a digest, an identifier or a number that could also be a key: told apart by its place alone."""
+    """Whether a word is a digest, an identifier or a number that could also be a key: only its place says which."""
     return len(word) >= 24 and bool(_HEX.fullmatch(word) or _IDENTIFIER.fullmatch(word))
 
 

@@ -108,7 +108,7 @@ def test_a_counter_that_is_new_did_not_fall() -> None:
 
 @pytest.mark.parametrize("is_cut", [False, True])
 def test_a_file_that_was_changed_says_nothing_of_what_is_loaded(*, is_cut: bool) -> None:
-    """The agent has the policy of before until it is loaded anew, whether or not the stream goes on."""
+    """The agent has the policy of before until it is loaded again, whether or not the stream goes on."""
     tracker = PolicyTracker(100)
     tracker.answered(10, 12, [POLICY])
     changed = replace(POLICY, spec_digest="e")
@@ -118,8 +118,8 @@ def test_a_file_that_was_changed_says_nothing_of_what_is_loaded(*, is_cut: bool)
         assert tracker.answered(at, at, [changed])[-1].policy == replace(POLICY, spec_digest=None)
     assert tracker.answered(40, 40, [POLICY])[-1].policy == POLICY
     assert tracker.answered(50, 50, [changed])[-1].policy.spec_digest is None
-    for anew in (replace(changed, policy_id=8), replace(changed, policy_id=8, counters={"post": 1})):
-        assert tracker.answered(60, 60, [anew])[-1].policy == anew
+    for reloaded in (replace(changed, policy_id=8), replace(changed, policy_id=8, counters={"post": 1})):
+        assert tracker.answered(60, 60, [reloaded])[-1].policy == reloaded
 
 
 def test_a_file_may_come_after_the_policy_was_loaded() -> None:

@@ -3,8 +3,12 @@
 `app/operators/program_version.py` reads the commit.
 """
 
+import os
 import runpy
+import shlex
+import shutil
 import sys
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,11 +60,15 @@ NOT_COMPILED = (
 
 
 def _extensions() -> list[Extension]:
-    """For a wheel where mypyc is; nothing for a checkout, in which a change counts at once.
+    """For a wheel where mypyc and a C compiler are; nothing for a checkout, in which a change counts at once.
 
-    Where the C compiler is missing or fails, setuptools says so and goes on, and the wheel has plain Python.
+    Where the C compiler fails, setuptools says so and goes on, and the wheel has plain Python.
     """
     if "bdist_wheel" not in sys.argv:
+        return []
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    if shutil.which(shlex.split(compiler)[0]) is None:  # or mypyc would work for most of a minute for nobody
+        print(f"{compiler} is not here: this wheel has plain Python only", file=sys.stderr)  # noqa: T201 - how setup.py speaks
         return []
     try:
         from mypyc.build import mypycify  # noqa: PLC0415 - a build without it is allowed
@@ -72,7 +80,10 @@ def _extensions() -> list[Extension]:
     if not files:
         return []
     # what other packages have types for must not change what is built: a build has only mypy beside it
-    extensions = mypycify(["--ignore-missing-imports", "--follow-imports=silent", *files], debug_level="0")
+    options = ["--ignore-missing-imports", "--follow-imports=silent"]
+    # as mypyc's own program reads it: tests compile without the C compiler's optimizer, which takes most of the time
+    level = os.environ.get("MYPYC_OPT_LEVEL", "3")
+    extensions = mypycify([*options, *files], opt_level=level, debug_level="0")
     for extension in extensions:
         extension.optional = True
     return list(extensions)

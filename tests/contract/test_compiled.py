@@ -1,39 +1,25 @@
 """A wheel's compiled modules do the same as their sources, byte by byte."""
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.support.compiled_modules import COMPILED_FROM, ROOT, compiled_program
+
 STEPS: Final = ROOT / "bench" / "compare_steps.py"
 EVENTS: Final = 3_000
-_SOURCES: Final = ("app", "agents", "schemas", "pyproject.toml", "setup.py", "README.md", "LICENSE", "AUTHORS")
 _GOLDEN: Final = (
     "tests/golden/test_golden.py",
     "tests/unit/agents/privacy/redaction",
     "tests/unit/app/evidence/test_record_rows.py",
 )
 _DIGESTS: Final = "import json, sys; print(json.dumps(json.loads(sys.stdin.readline())['digests'], sort_keys=True))"
-
-
-def _wheel(folder: Path) -> Path:
-    """A wheel of the checkout's files, built in `folder` and unpacked; returns where it was unpacked to."""
-    for name in _SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / "source" / name)
-    pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    pip += ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, folder / "source"]
-    subprocess.run(pip, check=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as content:
-        content.extractall(folder / "installed")
-    return folder / "installed"
 
 
 def _python(tree: Path, *arguments: str | Path, given: str = "") -> str:
@@ -51,13 +37,30 @@ def _digests(tree: Path, events_file: Path) -> str:
     return _python(tree, "-c", _DIGESTS, given=answer)
 
 
-@pytest.mark.slow(reason="it compiles, forty seconds")
+def test_everything_that_is_compiled_or_imported_there_is_in_the_digest() -> None:
+    """What setup.py compiles lies in folders whose change has it compiled again, and so does what it imports."""
+    listed = next(
+        ast.literal_eval(one.value)
+        for one in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body
+        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "COMPILED"
+    )
+    for path in (ROOT / name for name in listed):
+        for file in path.rglob("*.py") if path.is_dir() else [path]:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            imported = {
+                one.module.replace(".", "/") for one in ast.walk(tree) if isinstance(one, ast.ImportFrom) and one.module
+            }
+            own = {name for name in imported if name.split("/")[0] in {"app", "agents", "schemas"}}
+            for name in (str(file.relative_to(ROOT)), *own):
+                assert any(f"{name}/".startswith(f"{folder}/") for folder in COMPILED_FROM), (file, name)
+
+
+@pytest.mark.slow(reason="it compiles, two minutes for sources that were not compiled before")
 def test_compiled_modules_put_out_the_same_bytes_as_their_sources(tmp_path: Path) -> None:
     """Golden cases pass in the compiled program, and generated events become the same calls and counts in both."""
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
-    (tmp_path / "source").mkdir()
-    compiled = _wheel(tmp_path)
+    compiled = compiled_program(tmp_path)
     for module in ("agents.canonicalize.stage", "agents.privacy.redaction.engine", "app.evidence.record_rows"):
         where = _python(compiled, "-c", f"import {module} as one; print(one.__file__)")
         assert where.strip().endswith(".so")

@@ -3,8 +3,10 @@
 import re
 import shutil
 import subprocess
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,7 @@ _SYMBOL: Final = re.compile(
 _SEGMENT: Final = re.compile(r"\s+LOAD\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+0x[0-9a-f]+\s")
 
 
-@dataclass(slots=True)
+@dataclass
 class NamedFunctions:
     """The functions of one file. Addresses are the file's own."""
 
@@ -39,7 +41,14 @@ class NamedFunctions:
 
     def covering(self, address: int) -> Iterator[int]:
         """Addresses of the sized functions that another one begins inside of."""
-        return (begin for begin, size in self.sizes.items() if begin < address < begin + size)
+        begins, longest = self._by_address
+        near = begins[bisect_right(begins, address - longest) : bisect_left(begins, address)]
+        return (begin for begin in near if address < begin + self.sizes[begin])
+
+    @cached_property
+    def _by_address(self) -> tuple[list[int], int]:
+        """Addresses in order, and the largest size; for when all functions are known."""
+        return sorted(self.sizes), max(self.sizes.values(), default=0)
 
 
 def named_functions(file: Path) -> NamedFunctions:

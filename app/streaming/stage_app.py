@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from faust.app import BootStrategy
 from faust.auth import OAuthCredentials
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
-from faust.types import AgentT
+from faust.types import TP, AgentT
 from faust.types.auth import CredentialsT
 
 from app.kafka import renewed_login
@@ -117,6 +118,26 @@ class StageApp(faust.App):
         if not self._stopped.is_set():
             self.end_by_cause(reason)
             self.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(reason).__name__} at {_place(reason)}")
+
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Drain before partitions are given up; a shutdown that has begun does that itself, and is waited for.
+
+        Stock Faust closes the connection under it, and has the partitions given up at once: work that the shutdown was
+        writing then belonged to nobody, and the process ended as if it had not been in time.
+        """
+        if self.should_stop:
+            await self._has_drained.wait()
+        else:
+            await super()._on_partitions_revoked(revoked)
+
+    async def _stop_consumer(self) -> None:
+        await super()._stop_consumer()
+        self._has_drained.set()
+
+    @cached_property
+    def _has_drained(self) -> asyncio.Event:
+        """Set when a shutdown has written and committed all, or has no partition; SHUTDOWN_SECONDS bounds that."""
+        return asyncio.Event()
 
     def bind(self) -> None:
         """Create, on the running event loop, the services that other threads read. Call it before they do.

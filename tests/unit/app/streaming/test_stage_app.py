@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import faust
 import pytest
 from confluent_kafka.admin import AdminClient
+from faust.types import TP
 
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
@@ -118,3 +119,28 @@ def test_a_certificate_that_is_none_is_refused_at_the_start(tmp_path: Path) -> N
     wrong.write_text("no certificate")
     with pytest.raises(ssl.SSLError):
         credentials(_settings(tmp_path, kafka_security_protocol="SSL", kafka_ssl_ca_file=wrong))
+
+
+def test_a_rebalance_within_a_shutdown_waits_for_its_drain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions are given up when the shutdown has written what it had of them, over a connection that stays open."""
+    happened = list[str]()
+
+    async def drain(_app: faust.App) -> None:
+        await asyncio.sleep(0)
+        happened.append("drained")
+
+    async def scenario() -> None:
+        app = make_app(_settings(tmp_path), "callstream-privacy", index=0, partitions=4)
+        monkeypatch.setattr(faust.App, "_stop_consumer", drain)
+        monkeypatch.setattr(faust.App, "_on_rebalance_when_stopped", lambda _app: happened.append("closed"))
+        app._stopped.set()
+        revoking = asyncio.create_task(app._on_partitions_revoked({TP("t", 0)}))
+        revoking.add_done_callback(lambda _task: happened.append("given up"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await app._stop_consumer()
+        await revoking
+        await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert happened == ["drained", "given up"]

@@ -23,7 +23,7 @@ from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES
-from agents.hot_symbols.watch.watched_code import watched_codes
+from agents.hot_symbols.watch.watched_code import WatchedCode, watched_codes
 from agents.symbols.compiler_clones import function_of
 from agents.symbols.function_names import FunctionNames
 from agents.symbols.kernel_symbols import canonical_symbol
@@ -90,19 +90,37 @@ class IndexedFile:
     truth: NamedFunctions
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Watches by name, and the code of each by its id: found once, whatever runs."""
+
+    watches: Mapping[str, Watch]
+    codes: Mapping[str, WatchedCode]
+
+    @classmethod
+    def of(cls, known: IndexedFile, names: Iterable[str]) -> "Watched":
+        """Watches on these names, every call of which is probed."""
+        watches = {
+            name: Watch(symbol=canonical_symbol(name), build_id=known.build_id, every_call_probed=True)
+            for name in names
+        }
+        return cls(watches, watched_codes(watches.values(), StoreFiles(known.store), {}))
+
+    def only(self, names: Iterable[str]) -> "Watched":
+        """Those on these names."""
+        return Watched({name: self.watches[name] for name in names}, self.codes)
+
+
 def prove(file: Path, folder: Path, seed: int) -> Proof:
     """All of it for one file; the store is made in `folder`. Raises RuntimeError if the file cannot be indexed."""
     known = _indexed(file, folder)
     rng = Random(seed)
-    watched = {
-        name: Watch(symbol=canonical_symbol(name), build_id=known.build_id, every_call_probed=True)
-        for name in sorted(known.truth.addresses)
-    }
-    proof = Proof(len(watched))
+    watched = Watched.of(known, sorted(known.truth.addresses))
+    proof = Proof(len(watched.watches))
     for way in (Way.FRAME, Way.PROBE_BY_OFFSET):
         half = {address for address in sorted(known.truth.sizes) if rng.random() < 0.5}
         _judge_runs(proof, way, known, watched, half, [_event(known, way, address, "") for address in sorted(half)])
-    fired = [name for name in watched if rng.random() < 0.5]
+    fired = [name for name in watched.watches if rng.random() < 0.5]
     _judge_probes_by_name(proof, known, watched, fired)
     _judge_nothing(proof, known, watched, rng)
     _judge_other_names(proof, known, rng)
@@ -147,17 +165,14 @@ def _rows(store: SymbolStore, events: Sequence[bytes]) -> list[OutRecord]:
     return rows_of({0: calls.outputs})
 
 
-def _answers(
-    known: IndexedFile, watched: Mapping[str, Watch], rows: Sequence[OutRecord]
-) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _answers(watched: Watched, rows: Sequence[OutRecord]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Each name with its answer and the kinds of its reasons, for complete events of one node."""
-    files = StoreFiles(known.store)
-    names = list(watched)
+    names = list(watched.watches)
     for first in range(0, len(names), MAX_WATCHES):
-        some = {name: watched[name] for name in names[first : first + MAX_WATCHES]}
+        some = {name: watched.watches[name] for name in names[first : first + MAX_WATCHES]}
         watches = {watch.watch_id: watch for watch in some.values()}
         board = empty_board()
-        board.set_watches(watches, watched_codes(watches.values(), files, {}))
+        board.set_watches(watches, watched.codes)
         board.cover({NodeId("", NODE): NodeCoverage([VouchedInterval(0, NOW_NS, "s")])})
         for row in rows:
             assert row.key is not None
@@ -185,12 +200,12 @@ def _judge_runs(  # noqa: PLR0917 - the two sides of one comparison
     proof: Proof,
     way: Way,
     known: IndexedFile,
-    watched: Mapping[str, Watch],
+    watched: Watched,
     ran: set[int],
     events: Sequence[bytes],
 ) -> None:
-    truth, families = known.truth, _families(watched)
-    for name, answer, reasons in _answers(known, watched, _rows(known.store, events)):
+    truth, families = known.truth, _families(watched.watches)
+    for name, answer, reasons in _answers(watched, _rows(known.store, events)):
         words = _words(answer, reasons)
         if truth.addresses[name] & ran:
             proof.count(way, words)
@@ -208,20 +223,20 @@ def _is_chosen(truth: NamedFunctions, families: Mapping[str, set[str]], name: st
     return bool(families[function_of(canonical_symbol(name))] & truth.ifuncs)
 
 
-def _judge_probes_by_name(proof: Proof, known: IndexedFile, watched: Mapping[str, Watch], fired: Sequence[str]) -> None:
+def _judge_probes_by_name(proof: Proof, known: IndexedFile, watched: Watched, fired: Sequence[str]) -> None:
     way = Way.PROBE_BY_NAME
     rows = _rows(known.store, [_event(known, way, 0, name) for name in fired])
-    for name, answer, reasons in _answers(known, {name: watched[name] for name in fired}, rows):
+    for name, answer, reasons in _answers(watched.only(fired), rows):
         words = _words(answer, reasons)
         proof.count(way, words)
         if answer in NEVER or not (answer == "Hit" or reasons):
             proof.object(way, name, words, "and it ran")
 
 
-def _judge_nothing(proof: Proof, known: IndexedFile, watched: Mapping[str, Watch], rng: Random) -> None:
-    way, truth, families = Way.NOTHING, known.truth, _families(watched)
+def _judge_nothing(proof: Proof, known: IndexedFile, watched: Watched, rng: Random) -> None:
+    way, truth, families = Way.NOTHING, known.truth, _families(watched.watches)
     inlined: list[str] = []
-    for name, answer, reasons in _answers(known, watched, []):
+    for name, answer, reasons in _answers(watched, []):
         words = _words(answer, reasons)
         proof.count(way, words)
         if answer in NEVER:
@@ -274,12 +289,10 @@ def _judge_other_names(proof: Proof, known: IndexedFile, rng: Random) -> None:
     some = rng.sample(sorted(known.truth.addresses), min(200, proof.names))
     asked = [f"{name}x" for name in some] + [name[1:] + "q" for name in some]
     asked = [name for name in asked if name not in known.truth.addresses and function_of(name) not in families]
-    watched = {
-        name: Watch(symbol=name, build_id=known.build_id, every_call_probed=True) for name in dict.fromkeys(asked)
-    }
+    watched = Watched.of(known, dict.fromkeys(asked))
     every = [_event(known, Way.FRAME, address, "") for address in sorted(known.truth.sizes)[:2_000]]
     for rows in ([], _rows(known.store, every)):
-        for name, answer, reasons in _answers(known, watched, rows):
+        for name, answer, reasons in _answers(watched, rows):
             words = _words(answer, reasons)
             proof.count(way, words)
             if answer != "NotSeen" or not {"NoSuchName", "InlinedInto"} & set(reasons):

@@ -2,6 +2,9 @@
 
 Faults follow each other at random pauses. Those that blind ingest (itself or the agent killed) come in the first half,
 so that the second half, in which only stages and the broker break, must be covered by heartbeats without a gap.
+
+Faults that are alike are in one group. A whole run does all of them, and goes on with stages until the load is over; a
+short one does one of each group, which the seed chooses.
 """
 
 import itertools
@@ -10,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +40,7 @@ OUTLASTS_SESSION_SECONDS = 11.0
 """A member that stays away this long loses its partitions before it comes back."""
 
 Fault = Callable[[], None]
+NamedFault = tuple[str, Fault]
 
 
 @dataclass(slots=True)
@@ -114,11 +118,18 @@ class LiveAgents:
 class FaultRun:
     """Faults against one pipeline; `drain_seconds` and `failover_seconds` are what was measured.
 
-    The load lasts for `load_seconds`, and for longer where the faults take longer.
+    The load lasts for `load_seconds`, and for longer where the faults take longer. Without `load_seconds` the run is a
+    short one.
     """
 
     def __init__(
-        self, pipeline: PipelineRun, broker: BreakableBroker, agents: LiveAgents, *, seed: int, load_seconds: float
+        self,
+        pipeline: PipelineRun,
+        broker: BreakableBroker,
+        agents: LiveAgents,
+        *,
+        seed: int,
+        load_seconds: float | None,
     ) -> None:
         self.pipeline, self.broker, self.agents = pipeline, broker, agents
         self._load_seconds = load_seconds
@@ -131,50 +142,66 @@ class FaultRun:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Do everything, one after the other, and more of what breaks stages while there is time; then end the load."""
-        for name, fault in [*self._first_half(), *self._second_half()]:
+        """Do one fault after the other, and more of what breaks stages while there is time; then end the load."""
+        for name, fault in [*self._chosen(self._first_half()), *self._chosen(self._second_half())]:
             self._do(name, fault)
         for name, fault in itertools.cycle(self._stages_again()):
-            if time.monotonic() - self._began > self._load_seconds - LAST_FAULT_SECONDS:
+            if self.load_seconds > (self._load_seconds or 0.0) - LAST_FAULT_SECONDS:
                 break
             self._do(name, fault)
         self.pipeline.sleep(LAST_FAULT_SECONDS)
         assert time.time() < self.agents.until_s, "the load ended before the last fault"
         self.agents.be_quiet()
 
+    @property
+    def load_seconds(self) -> float:
+        """How long the load has lasted."""
+        return time.monotonic() - self._began
+
     def _do(self, name: str, fault: Fault) -> None:
-        self.story.append(f"{time.monotonic() - self._began:6.1f} s  {name}")
+        self.story.append(f"{self.load_seconds:6.1f} s  {name}")
         fault()
         self.pipeline.sleep(self.chance.uniform(1.0, 4.0))
 
-    def _first_half(self) -> list[tuple[str, Fault]]:
-        faults: list[tuple[str, Fault]] = [
-            ("ingest SIGKILL", lambda: self._blind(lambda: self._restart(INGEST, KILL))),
-            ("ingest SIGTERM", lambda: self._blind(lambda: self._restart(INGEST, TERM))),
-            ("agent SIGKILL", lambda: self._blind(lambda: self._restart_agent(KILL))),
-            ("agent SIGTERM", lambda: self._blind(lambda: self._restart_agent(TERM))),
-            ("canonicalize SIGKILL", lambda: self._restart("canonicalize-0", KILL)),
-            ("privacy SIGTERM", lambda: self._restart("privacy-0", TERM)),
-            ("hot-symbols SIGKILL", lambda: self._restart("hot-symbols-0", KILL)),
-            ("registry away, a stage SIGKILLed meanwhile", self._registry_away),
-            ("broker paused, ingest SIGKILLed meanwhile", lambda: self._blind(self._broker_paused)),
-        ]
-        self.chance.shuffle(faults)
-        return faults
+    def _chosen(self, groups: Sequence[Sequence[NamedFault]]) -> list[NamedFault]:
+        """All faults of all groups, or one of each, in an order of their own."""
+        is_whole = self._load_seconds is not None
+        chosen = [fault for group in groups for fault in (group if is_whole else [self.chance.choice(group)])]
+        self.chance.shuffle(chosen)
+        return chosen
 
-    def _second_half(self) -> list[tuple[str, Fault]]:
-        faults: list[tuple[str, Fault]] = [
-            *[("broker SIGKILL", self._broker_killed)] * 3,
-            ("canonicalize SIGTERM", lambda: self._restart("canonicalize-0", TERM)),
-            ("privacy SIGKILL", lambda: self._restart("privacy-0", KILL)),
-            ("hot-symbols SIGTERM", lambda: self._restart("hot-symbols-0", TERM)),
-            ("a privacy worker joins and leaves", self._join_and_leave),
-            ("a canonicalize worker joins and is lost for good", self._failover),
-        ]
-        self.chance.shuffle(faults)
-        return faults
+    def _first_half(self) -> Sequence[Sequence[NamedFault]]:
+        return (
+            (
+                ("ingest SIGKILL", lambda: self._blind(lambda: self._restart(INGEST, KILL))),
+                ("agent SIGKILL", lambda: self._blind(lambda: self._restart_agent(KILL))),
+            ),
+            (
+                ("ingest SIGTERM", lambda: self._blind(lambda: self._restart(INGEST, TERM))),
+                ("agent SIGTERM", lambda: self._blind(lambda: self._restart_agent(TERM))),
+            ),
+            (
+                ("canonicalize SIGKILL", lambda: self._restart("canonicalize-0", KILL)),
+                ("privacy SIGTERM", lambda: self._restart("privacy-0", TERM)),
+                ("hot-symbols SIGKILL", lambda: self._restart("hot-symbols-0", KILL)),
+            ),
+            (("registry away, a stage SIGKILLed meanwhile", self._registry_away),),
+            (("broker paused, ingest SIGKILLed meanwhile", lambda: self._blind(self._broker_paused)),),
+        )
 
-    def _stages_again(self) -> list[tuple[str, Fault]]:
+    def _second_half(self) -> Sequence[Sequence[NamedFault]]:
+        return (
+            (("broker SIGKILL", self._broker_killed),) * 3,
+            (
+                ("canonicalize SIGTERM", lambda: self._restart("canonicalize-0", TERM)),
+                ("privacy SIGKILL", lambda: self._restart("privacy-0", KILL)),
+                ("hot-symbols SIGTERM", lambda: self._restart("hot-symbols-0", TERM)),
+            ),
+            (("a privacy worker joins and leaves", self._join_and_leave),),
+            (("a canonicalize worker joins and is lost for good", self._failover),),
+        )
+
+    def _stages_again(self) -> list[NamedFault]:
         both = [
             (f"{stage.value} {number.name}", partial(self._restart, f"{stage.value}-0", number))
             for stage in Stage

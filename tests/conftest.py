@@ -3,7 +3,7 @@
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.broker import embedded, topic_prefix
 from tests.support.leftovers import no_process_is_left
@@ -11,10 +11,13 @@ from tests.support.run_size import SEED_VARIABLE, SIZE_VARIABLE, run_seed, run_s
 
 __all__ = ["embedded", "no_process_is_left", "seed_fixture", "size_fixture", "topic_prefix"]
 
-# No deadline: how long one example takes depends on the machine, and bench/ measures performance.
+# No deadline, and no check of how long an example takes to make: both depend on the machine and on what runs beside,
+# and bench/ measures performance.
 # The same examples in every run, so that a run says something about the change and not about chance. Tests marked
 # `proof` use the seed of the run instead. `pytest --hypothesis-profile=default --hypothesis-seed=N` searches further.
-settings.register_profile("callstream", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile(
+    "callstream", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50, derandomize=True
+)
 settings.load_profile("callstream")
 
 

@@ -2,10 +2,11 @@
 
 `python -m tests.support.lanes [PYTEST ARGUMENT...]`. Each lane is a pytest of its own. The lane "broker" runs the
 integration tests, which wait for clocks, signals and servers more than they compute; so it runs three files at a time,
-each of its three processes with a broker of its own. The lane "pure" runs all other tests. While they run, lines of
-progress carry the name of their lane. What a lane says about failures, skips and slow tests is printed in one piece
-when the lane has ended. Then comes every test that was skipped, with its reason, and how each lane ended. The last line
-adds both lanes up, in pytest's own form.
+each of its three processes with a broker of its own. The lane "pure" runs all other tests, two files at a time, and
+takes the time that the broker's lane leaves: a test there waits for its processor, and one with a broker may wait in
+vain. While they run, lines of progress carry the name of their lane. What a lane says about failures, skips and slow
+tests is printed in one piece when the lane has ended. Then comes every test that was skipped, with its reason, and how
+each lane ended. The last line adds both lanes up, in pytest's own form.
 
 Exits 0 when every lane passed, and 1 otherwise. A lane that selects no test passes, unless both select none.
 """
@@ -27,12 +28,20 @@ LANES: Final[Mapping[str, Sequence[str]]] = {
     "broker": (
         *("-m", "integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
         *("-o", "cache_dir=.pytest_cache/broker"),
-        # each of the four processes reads all files that it may choose from: those of other folders take 18 s of CPU
+        # each process of a lane reads all files that it may choose from: for "broker" those of other folders are 18 s
         *("-o", "testpaths=tests/integration"),
     ),
-    "pure": ("-m", "not integration", "-o", "cache_dir=.pytest_cache/pure"),
+    "pure": (
+        # in the order of their names, too: folders with long tests come first
+        *("-m", "not integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+        *("-o", "cache_dir=.pytest_cache/pure"),
+        *("-o", "testpaths=tests/contract tests/golden tests/property tests/unit"),
+    ),
 }
 """Pytest arguments of each lane, by its name. Each remembers in a folder of its own which tests failed."""
+
+YIELDING: Final = {"pure"}
+"""Lanes that give way to the others where there are too few processors for all."""
 
 PASSED: Final = 0
 NO_TESTS: Final = 5
@@ -111,7 +120,7 @@ def run(lanes: Mapping[str, Sequence[str]], arguments: Sequence[str], out: IO[st
 
 def _follow(lane: LaneRun, arguments: Sequence[str], out: IO[str], printing: threading.Lock) -> None:
     """Run one lane to its end. Its progress is printed as it comes, its closing sections at the end."""
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [*(["nice"] if lane.name in YIELDING else []), sys.executable, "-m", "pytest", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -22,13 +22,20 @@ def test_skipped():
 """
 
 
-def test_every_integration_test_is_where_its_lane_looks() -> None:
-    """The lane "broker" reads one folder; a test with its mark elsewhere would run in no lane."""
-    mark = "mark." + "integration"  # in two pieces, or this file would be found
-    marked = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py") if mark in path.read_text()}
+def looked_at(lane: str) -> set[str]:
+    """The folders that a lane reads."""
+    [paths] = [one.removeprefix("testpaths=") for one in lanes.LANES[lane] if one.startswith("testpaths=")]
+    return {*paths.split()}
 
-    assert marked == {"integration"}
-    assert "testpaths=tests/integration" in lanes.LANES["broker"]
+
+def test_every_test_is_where_its_lane_looks() -> None:
+    """The lane "broker" reads one folder, and "pure" the others; a test elsewhere would run in no lane."""
+    mark = "mark." + "integration"  # in two pieces, or this file would be found
+    folders = {path: f"tests/{path.relative_to(TESTS).parts[0]}" for path in TESTS.rglob("test_*.py")}
+    marked = {folder for path, folder in folders.items() if mark in path.read_text()}
+
+    assert marked == looked_at("broker") == {"tests/integration"}
+    assert looked_at("pure") == {*folders.values()} - marked
 
 
 @pytest.mark.parametrize(

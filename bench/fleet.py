@@ -142,7 +142,7 @@ def _prove_hooks(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
     needed = windows.needed(WantedEntries(build, frozenset({0, 1}), frozenset({_PATH})))
     planted = wrong = firm = 0
     for node, stretches in owed.items():
-        found = UnhookedNodes(windows, needed, OwedNodes({node: stretches}))
+        found = UnhookedNodes(OwedNodes({node: stretches}, windows), needed)
         for at, is_hooked in calls_at_hooks(fleet.truth[node], hooks.truth[node], rng, 2):
             if any(one.from_ns <= at < one.to_ns for one in stretches):
                 is_firm = not found.since(at).nodes

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from agents.coverage.interval import Interval, join, overlap
 from agents.probes.policy_file import CallLimit, Hook, HookSection, TracingPolicy
-from agents.probes.probe_table import NO_WINDOWS, UNTOLD, AgentTold, PackedWindows, ProbeTable, SeenAs, unpacked
+from agents.probes.probe_table import NO_WINDOWS, UNTOLD, AgentTold, PackedWindows, ProbeTable, SeenAs, packed, unpacked
 from schemas.node import NodeId
 from schemas.probes import SeenHookState
 
@@ -181,18 +181,26 @@ class HookWindows:
         """Whether that can be so of any function."""
         return bool(self._brief)
 
-    def nodes(self, needed: NeededHooks) -> Collection[NodeId]:
-        """Nodes that may have had these hooks at some time; on all others they never were."""
-        return min((self._nodes_of(several) for several in needed), key=len)
+    @property
+    def numbers(self) -> Mapping[NodeId, int]:
+        """The number of each node of which an agent told."""
+        return self._table.nodes
 
-    def _nodes_of(self, several: frozenset[int]) -> Collection[NodeId]:
-        if len(several) == 1:
-            [number] = several
-            return self._table.windows[number].keys()
+    def hooked_on(self, needed: NeededHooks) -> Mapping[int, PackedWindows]:
+        """When they were all there, by the number of each node on which they may have been; on others they never were.
+
+        In order and without overlaps.
+        """
+        if len(needed) == 1 and len(next(iter(needed))) == 1:  # nearly always
+            [[number]] = needed
+            return self._table.windows[number]
+        nodes = min((self._nodes_of(several) for several in needed), key=len)
+        return {node: packed(self._hooked(node, needed)) for node in nodes}
+
+    def _nodes_of(self, several: frozenset[int]) -> Collection[int]:
         return {node for number in several for node in self._table.windows[number]}
 
-    def hooked(self, node: NodeId, needed: NeededHooks) -> Sequence[Interval]:
-        """When they were all there, in order and without overlaps."""
+    def _hooked(self, node: int, needed: NeededHooks) -> Sequence[Interval]:
         found: Sequence[Interval] | None = None
         for several in needed:
             one = self._any_of(node, several)
@@ -201,14 +209,7 @@ class HookWindows:
                 return ()
         return found or ()
 
-    def hooked_by_one(self, needed: NeededHooks) -> Mapping[NodeId, PackedWindows] | None:
-        """By node, when they were all there, where one thing that agents say of a policy is all that is needed."""
-        if len(needed) != 1 or len(next(iter(needed))) != 1:
-            return None
-        [[number]] = needed
-        return self._table.windows[number]
-
-    def _any_of(self, node: NodeId, several: frozenset[int]) -> Sequence[Interval]:
+    def _any_of(self, node: int, several: frozenset[int]) -> Sequence[Interval]:
         found = [unpacked(self._table.windows[number].get(node, NO_WINDOWS)) for number in several]
         return found[0] if len(found) == 1 else join(one for windows in found for one in windows)
 

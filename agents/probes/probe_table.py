@@ -70,10 +70,10 @@ class ProbeTable:
     def __init__(self, max_windows: int = MAX_WINDOWS, max_nodes: int = MAX_NODES) -> None:
         self._max_windows, self._max_nodes = max_windows, max_nodes
         self._numbers: dict[SeenAs, int] = {}
-        self._windows: list[dict[NodeId, PackedWindows]] = []
+        self._windows: list[dict[int, PackedWindows]] = []
         self._count = 0
         self._told: dict[NodeId, AgentTold] = {}
-        self._nodes: dict[NodeId, NodeId] = {}
+        self._nodes: dict[NodeId, int] = {}
         self.left_out = False
         """Whether there was something that is not kept."""
 
@@ -83,8 +83,13 @@ class ProbeTable:
         return list(self._numbers)
 
     @property
-    def windows(self) -> list[dict[NodeId, PackedWindows]]:
-        """When it was said, by its number and node."""
+    def nodes(self) -> Mapping[NodeId, int]:
+        """The number of each node."""
+        return self._nodes
+
+    @property
+    def windows(self) -> list[dict[int, PackedWindows]]:
+        """When it was said, by its number and that of the node."""
         return self._windows
 
     @property
@@ -94,21 +99,22 @@ class ProbeTable:
 
     def take(self, window: ProbeWindow) -> None:
         """Take a record."""
-        node = self._nodes.setdefault(window.node_id, window.node_id)  # one object for all windows of a node
-        before = self._told.get(node)
-        if before is None and len(self._told) >= self._max_nodes:
-            del self._nodes[node]
-            self.left_out = True
-            return
-        self._told[node] = _told(before or UNTOLD, window)
+        node = window.node_id
+        number = self._nodes.get(node)
+        if number is None:
+            if len(self._nodes) >= self._max_nodes:
+                self.left_out = True
+                return
+            number = self._nodes[node] = len(self._nodes)
+        self._told[node] = _told(self._told.get(node, UNTOLD), window)
         if not window.policy or window.spec_digest is None or window.state not in _LOADED:
             return
         if window.namespace:  # such a policy is one of some workloads
             return
         if window.from_ns < window.to_ns:
-            self._add(node, SeenAs(window.spec_digest, window.hooks), Interval(window.from_ns, window.to_ns))
+            self._add(number, SeenAs(window.spec_digest, window.hooks), Interval(window.from_ns, window.to_ns))
 
-    def _add(self, node: NodeId, seen: SeenAs, window: Interval) -> None:
+    def _add(self, node: int, seen: SeenAs, window: Interval) -> None:
         number = self._numbers.get(seen)
         if number is None:
             if len(self._numbers) >= MAX_SEEN:

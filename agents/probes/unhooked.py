@@ -4,15 +4,22 @@ Of each node only the last moment without is kept: it decides for every beginnin
 policy are counted once for all functions, so a function costs what the nodes cost that have its hooks.
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
 
 from agents.coverage.interval import Interval
+from agents.coverage.sums import Numbers, numbers
 from agents.probes.hook_windows import HookWindows, NeededHooks
-from agents.probes.probe_table import PackedWindows, packed
+from agents.probes.probe_table import PackedWindows
 from schemas.node import NodeId
+
+Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool]]"
+
+_NEVER_NS: Final = -(1 << 63)
+_FOREVER_NS: Final = (1 << 63) - 1
 
 
 class Unhooked(NamedTuple):
@@ -26,77 +33,105 @@ ALL_HOOKED: Final = Unhooked(0, None)
 
 
 class OwedNodes:
-    """When each node was there: in order and without overlaps, and not beyond the end."""
+    """When each node was there, as arrays, beside what agents told of hooks. A node's place is that of its name."""
 
-    def __init__(self, owed: Mapping[NodeId, Sequence[Interval]]) -> None:
-        """Each node has at least one stretch."""
-        self.owed = owed
+    def __init__(self, owed: Mapping[NodeId, Sequence[Interval]], hooks: HookWindows) -> None:
+        """What each node owed is in order and without overlaps. Of nodes that agents name later nothing is known."""
+        self.hooks = hooks
+        self.names = sorted(node for node, several in owed.items() if any(begin < end for begin, end in several))
+        stretches = [
+            (place, *one) for place, node in enumerate(self.names) for one in owed[node] if one.from_ns < one.to_ns
+        ]
+        self._owners, begins, self._ends = np.array(stretches, np.int64).reshape(-1, 3).T
+        self._begins = np.sort(begins)
+        self._keys = self._key(self._owners, begins)
+        self.ends = self._ends[self._owners.searchsorted(np.arange(len(self.names)), "right") - 1]
+        """The last moment of each."""
+        places = {node: place for place, node in enumerate(self.names)}
+        self._place_of = numbers([*(places.get(node, -1) for node in hooks.numbers), -1])
+
+    def ends_before(self, places: Numbers, moments: Numbers) -> Numbers:
+        """The end of what each node owed before a moment, `_NEVER_NS` where it owed nothing."""
+        at = self._keys.searchsorted(self._key(places, moments)) - 1
+        return np.where((at >= 0) & (self._owners[at] == places), np.minimum(self._ends[at], moments), _NEVER_NS)
+
+    def _key(self, places: Numbers, moments: Numbers) -> Numbers:
+        """Orders by node, and then by how many stretches of all nodes begin before the moment."""
+        return places * (len(self._begins) + 1) + self._begins.searchsorted(moments)
+
+    def places(self, told: Mapping[int, object]) -> Numbers:
+        """The place of each node with such a number, -1 where it did not owe."""
+        return self._place_of[np.minimum(np.fromiter(told, np.int64, len(told)), len(self._place_of) - 1)]
 
     @cached_property
-    def ends(self) -> list[int]:
+    def in_order(self) -> Numbers:
         """The last moments of all nodes, in order."""
-        return sorted(stretches[-1].to_ns for stretches in self.owed.values())
+        return np.sort(self.ends)
 
     @cached_property
-    def latest(self) -> list[NodeId]:
-        """All nodes, the one that was there last first; of several by name."""
-        return sorted(self.owed, key=lambda node: (-self.owed[node][-1].to_ns, node))
+    def latest(self) -> list[int]:
+        """All places, the node that was there last first; of several by name."""
+        found: list[int] = np.argsort(~self.ends, kind="stable").tolist()
+        return found
 
 
 class UnhookedNodes:
     """The nodes of which some had the needed hooks at some time; `needed` is None where no node ever had them."""
 
-    def __init__(self, hooks: HookWindows, needed: NeededHooks | None, nodes: OwedNodes) -> None:
-        owed, self._nodes = nodes.owed, nodes
-        by_one = hooks.hooked_by_one(needed) if needed is not None else {}
-        if by_one is None:
-            several = needed or frozenset()
-            by_one = {node: packed(hooks.hooked(node, several)) for node in hooks.nodes(several) if node in owed}
-        self._sometimes: list[NodeId] = []
-        self._own: dict[NodeId, int] = {}
-        for node, hooked in by_one.items():
-            stretches = owed.get(node)
-            if stretches is not None:
-                self._sometimes.append(node)
-                end_ns = last_unhooked(stretches, hooked)
-                if end_ns is not None:
-                    self._own[node] = end_ns
-        self._own_ends = sorted(self._own.values())
-        self._has_others = len(self._sometimes) < len(owed)
-        self._all_ends = nodes.ends if self._has_others else []
-        self._known_ends = sorted([owed[node][-1].to_ns for node in self._sometimes]) if self._has_others else []
+    def __init__(self, nodes: OwedNodes, needed: NeededHooks | None) -> None:
+        self._nodes = nodes
+        hooked = {} if needed is None else nodes.hooks.hooked_on(needed)
+        places = nodes.places(hooked)
+        owes = places >= 0
+        self._sometimes = places[owes]
+        self._ends = _last_unhooked(nodes, self._sometimes, hooked, owes)
+        self._own = np.sort(self._ends[self._ends > _NEVER_NS])
+        self._known = np.sort(nodes.ends[self._sometimes])
 
     def since(self, since_ns: int) -> Unhooked:
         """Those that had no hook at some time behind a moment."""
-        found = _after(self._own_ends, since_ns) + _after(self._all_ends, since_ns) - _after(self._known_ends, since_ns)
+        found = _after(self._own, since_ns) + _after(self._nodes.in_order, since_ns) - _after(self._known, since_ns)
         return Unhooked(found, self._latest) if found else ALL_HOOKED
 
     @cached_property
     def _latest(self) -> NodeId:
         """The node that was without a hook last, of several the first by name."""
-        ends = self._own
-        if self._has_others:
-            known = frozenset(self._sometimes)
-            other = next(node for node in self._nodes.latest if node not in known)
-            ends = ends | {other: self._nodes.owed[other][-1].to_ns}
-        last_ns = max(ends.values())
-        return min(node for node, end_ns in ends.items() if end_ns == last_ns)
+        found = []
+        if len(self._own):
+            last_ns = int(self._own[-1])
+            found.append((-last_ns, int(self._sometimes[self._ends == last_ns].min())))
+        if len(self._sometimes) < len(self._nodes.names):
+            known = frozenset(self._sometimes.tolist())
+            other = next(place for place in self._nodes.latest if place not in known)
+            found.append((-int(self._nodes.ends[other]), other))
+        return self._nodes.names[min(found)[1]]
 
 
-def _after(ends: Sequence[int], since_ns: int) -> int:
-    return len(ends) - bisect_right(ends, since_ns)
+def _after(ends: Numbers, since_ns: int) -> int:
+    return len(ends) - int(ends.searchsorted(since_ns, "right"))
 
 
-def last_unhooked(owed: Sequence[Interval], hooked: PackedWindows) -> int | None:
-    """The end of the last time that was owed without a hook; None where there was none. Both are without overlaps."""
-    at = len(hooked) - 2
-    for from_ns, to_ns in reversed(owed):
-        if from_ns >= to_ns:
-            continue
-        while at >= 0 and hooked[at] >= to_ns:
-            at -= 2
-        if at < 0 or hooked[at + 1] < to_ns:
-            return to_ns
-        if hooked[at] > from_ns:
-            return hooked[at]
-    return None
+def _last_unhooked(nodes: OwedNodes, places: Numbers, hooked: Mapping[int, PackedWindows], owes: Flags) -> Numbers:
+    """When each of the nodes at these places last owed without a hook, the end of that; `_NEVER_NS`: at no time.
+
+    `owes` says which of those with hooks the places are of. From the last to the first it looks at the times between
+    two windows of hooks, at those of all nodes together.
+    """
+    lengths = np.fromiter(map(len, hooked.values()), np.int64, len(hooked))
+    windows = np.append(np.frombuffer(b"".join(hooked.values()), np.int64), _NEVER_NS)
+    at = lengths.cumsum()[owes]
+    firsts = at - lengths[owes]
+    found = np.full(len(places), _NEVER_NS, np.int64)
+    open_ones = np.arange(len(places))
+    behind = np.full(len(places), _FOREVER_NS, np.int64)
+    while len(open_ones):
+        at = at - 2
+        has_window = at >= firsts
+        before = windows[np.where(has_window, at + 1, -1)]
+        ends = nodes.ends_before(places[open_ones], behind)
+        is_unhooked = ends > before
+        found[open_ones[is_unhooked]] = ends[is_unhooked]
+        goes_on = has_window & ~is_unhooked
+        open_ones, at, firsts = open_ones[goes_on], at[goes_on], firsts[goes_on]
+        behind = windows[at]
+    return found

@@ -88,9 +88,9 @@ def test_no_call_without_a_hook_is_in_a_time_that_was_hooked(
         account = FleetAccount(coverage, ns(fleet.end_s), until_ns=until_ns)
         owed = account.owed
         needed = windows.needed(WANTED)
-        of_all = UnhookedNodes(windows, needed, OwedNodes(owed))
+        of_all = UnhookedNodes(OwedNodes(owed, windows), needed)
         for node, truth in fleet.truth.items():
-            of_node = UnhookedNodes(windows, needed, OwedNodes({node: owed[node]} if node in owed else {}))
+            of_node = UnhookedNodes(OwedNodes({node: owed[node]} if node in owed else {}, windows), needed)
             for at, is_hooked in calls_at_hooks(truth, hooks.truth[node], rng, 20):
                 is_owed = any(one.from_ns <= at < one.to_ns for one in owed.get(node, ()))
                 if not is_owed or not ns(0) <= at < until_ns:
@@ -115,6 +115,6 @@ def test_hooks_that_are_loaded_from_boot_to_halt_leave_nothing_open(seed: int) -
     owed = account.owed
     owing = [node for node, stretches in owed.items() if stretches[-1].to_ns >= account.until_ns]
     assert windows.told_until(SILENCE_NS, owing) >= account.until_ns
-    found = UnhookedNodes(windows, windows.needed(WANTED), OwedNodes(owed))
+    found = UnhookedNodes(OwedNodes(owed, windows), windows.needed(WANTED))
     for day in range(30):
         assert found.since(ns(day * DAY)).nodes == 0

@@ -72,7 +72,7 @@ class HookAnswers:
 
     def __init__(self, known: KnownHooks, fleet: FleetAccount) -> None:
         self._known, self._fleet = known, fleet
-        self._nodes = OwedNodes(fleet.owed)
+        self._nodes = OwedNodes(fleet.owed, known.windows)
         self._unhooked: dict[NeededHooks | None, UnhookedNodes] = {}
 
     def of_watch(self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces]) -> HooksKnown:
@@ -95,5 +95,5 @@ class HookAnswers:
 
     def _without(self, needed: NeededHooks | None) -> UnhookedNodes:
         if needed not in self._unhooked:
-            self._unhooked[needed] = UnhookedNodes(self._known.windows, needed, self._nodes)
+            self._unhooked[needed] = UnhookedNodes(self._nodes, needed)
         return self._unhooked[needed]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.coverage.interval import Interval
 from agents.probes.hook_windows import HookedEntry, HookFinder, HookWindows, WantedEntries, hooked_entries
 from agents.probes.policy_file import CallLimit, Hook, HookSection, TracingPolicy
-from agents.probes.probe_table import ProbeTable, SeenAs
+from agents.probes.probe_table import NO_WINDOWS, ProbeTable, SeenAs, unpacked
 from schemas.node import NodeId
 from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks, SeenHookState
 
@@ -71,9 +71,7 @@ def hooked(windows: HookWindows, wanted: WantedEntries, node: NodeId = NODE) -> 
     needed = windows.needed(wanted)
     if needed is None:
         return []
-    found = list(windows.hooked(node, needed))
-    assert not found or node in windows.nodes(needed)
-    return found
+    return unpacked(windows.hooked_on(needed).get(windows.numbers.get(node, -1), NO_WINDOWS))
 
 
 def entries(seen: SeenAs = SEEN, hook: Hook = HOOK) -> set[int]:

@@ -11,7 +11,7 @@ from tests.unit.agents.probes.test_hook_windows import LOADED, NODE, WINDOW
 def kept(table: ProbeTable) -> list[Interval]:
     """When the policy was seen loaded on the node."""
     assert table.seen in ([], [SeenAs("d", (LOADED,))])
-    return [one for nodes in table.windows for one in unpacked(nodes.get(NODE, NO_WINDOWS))]
+    return [one for nodes in table.windows for one in unpacked(nodes.get(table.nodes[NODE], NO_WINDOWS))]
 
 
 def test_a_window_grows_and_those_of_sessions_that_watch_at_once_are_one() -> None:

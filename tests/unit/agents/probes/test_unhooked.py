@@ -17,7 +17,7 @@ from agents.probes.unhooked import ALL_HOOKED, OwedNodes, Unhooked, UnhookedNode
 from agents.probes.window_records import window_record
 from schemas.node import NodeId
 from schemas.probes import PolicyState, SeenHooks, SeenHookState
-from tests.unit.agents.probes.test_hook_windows import BUILD_ID, FILES, PATH
+from tests.unit.agents.probes.test_hook_windows import BUILD_ID, FILES, PATH, hooked
 
 NODES: Final = (NodeId("c", "a"), NodeId("c", "b"))
 WANTED: Final = WantedEntries(BUILD_ID, frozenset({0x2000, 0x2100}), frozenset({PATH}))
@@ -69,7 +69,7 @@ def told_by(loaded: Iterable[tuple[NodeId, str, int, int]]) -> HookWindows:
 
 def unhooked(hooks: HookWindows, owed: dict[NodeId, list[Interval]], wanted: WantedEntries = WANTED) -> UnhookedNodes:
     """What is asked for each watch."""
-    return UnhookedNodes(hooks, hooks.needed(wanted), OwedNodes(owed))
+    return UnhookedNodes(OwedNodes(owed, hooks), hooks.needed(wanted))
 
 
 def test_a_watch_whose_code_has_no_hook_anywhere_is_never_hooked() -> None:
@@ -99,10 +99,8 @@ def test_no_moment_without_a_hook_is_taken_for_hooked(
     def is_hooked(node: NodeId, at: int) -> bool:
         return all(any(n == node and s == symbol and b <= at < e for n, s, b, e in loadings) for symbol in POLICIES)
 
-    needed = hooks.needed(WANTED)
-
     def is_told(node: NodeId, at: int) -> bool:
-        return needed is not None and any(one.from_ns <= at < one.to_ns for one in hooks.hooked(node, needed))
+        return any(one.from_ns <= at < one.to_ns for one in hooked(hooks, WANTED, node))
 
     moments = {
         node: [at for one in several for at in range(max(one.from_ns, since), one.to_ns)]

@@ -28,12 +28,12 @@ class _PlainLoader(yaml.CSafeLoader):
     """Gives what JSON has, too; a date stays a text."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """The mapping of a node. Raises MarkedYAMLError where a key stands twice or is no text."""
+        """The mapping of a node. Raises MarkedYAMLError where a key stands twice or is not text."""
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise _at("a key is no text", key_node.start_mark)
+                raise _at("a key is not text", key_node.start_mark)
             if key in seen:
                 raise _at("a key stands twice", key_node.start_mark)
             seen.add(key)

@@ -1,6 +1,6 @@
 """Fields of a newer Tetragon: those of an event that this version's contract does not have, counted by message.
 
-Such a field is no part of a call: what is not understood does not leave. But it may say what a call misses, a stack for
+Such a field is not part of a call: what is not understood does not leave. It may say what a call misses, a stack for
 example. So each one is counted by the message that it is in and its number, and never by what it holds.
 """
 

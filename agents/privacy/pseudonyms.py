@@ -16,7 +16,7 @@ _TOKEN_BYTES: Final = 10  # 16 base32 characters; two of a million names collide
 
 
 class NameDomain(enum.StrEnum):
-    """Whose name it is. Names of two domains cannot be compared: a folder of ann's is no sign that ann ran something.
+    """Whose name it is. Names of two domains cannot be compared: a folder of ann's does not say that ann ran something.
 
     The person who may see users need not learn from paths which of them owns what, and the other way round.
     """

@@ -34,7 +34,7 @@ _CHOSEN_BY_MACHINES: Final = (
 _NUMBERS: Final = frozenset(
     {"int", "uint", "long", "size", "syscall_id", "address", "sock", "skb", "sockaddr", "module"}
 )
-"""Kinds of argument whose value is no text."""
+"""Kinds of argument whose value is not text."""
 
 
 class _Telling(NamedTuple):

@@ -50,7 +50,7 @@ def policies_in(answer: bytes, digests: Mapping[tuple[str, str], str]) -> tuple[
     try:
         found = ListTracingPoliciesResponse.FromString(answer)
     except DecodeError:
-        return "it is no list of policies"
+        return "it is not a list of policies"
     if len(found.policies) > MAX_POLICIES:
         return f"it has more than {MAX_POLICIES:,} policies"
     if any(len(policy.hook_statuses) > MAX_HOOK_STATUSES for policy in found.policies):

@@ -212,7 +212,7 @@ def is_brief_rate(limit: object) -> bool:
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise _NoPolicyError(f"{where} is no mapping")
+        raise _NoPolicyError(f"{where} is not a mapping")
     return value
 
 
@@ -220,7 +220,7 @@ def _sequence(value: object, where: str) -> Sequence[Any]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise _NoPolicyError(f"{where} is no list")
+        raise _NoPolicyError(f"{where} is not a list")
     if len(value) > MAX_HOOKS:
         raise _NoPolicyError(f"{where} has more than {MAX_HOOKS:,} entries")
     return value
@@ -230,7 +230,7 @@ def _text(value: object, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _NoPolicyError(f"{where} is no text")
+        raise _NoPolicyError(f"{where} is not text")
     return value
 
 
@@ -241,5 +241,5 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
 def _numbers(value: object, where: str) -> tuple[int, ...]:
     found = _sequence(value, where)
     if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in found):
-        raise _NoPolicyError(f"{where} has what is no number of bytes")
+        raise _NoPolicyError(f"{where} has what is not a number of bytes")
     return tuple(found)

@@ -2,7 +2,7 @@
 
 A window only grows, so all records of one are one stretch of time, in whatever order they come and however often.
 Whoever may write the topic may name any number of windows, so only the first ones are kept; beyond that hooks are
-missing, which is no claim that something never ran.
+missing, which is not a claim that something never ran.
 """
 
 from array import array

@@ -304,7 +304,7 @@ def index_parts(view: memoryview) -> tuple[IndexHead, IndexParts]:
 
 
 def format_of(view: memoryview) -> int:
-    """The number of the format in which an index is written. Raises IndexFormatError if it is no index."""
+    """The number of the format in which an index is written. Raises IndexFormatError if it is not an index."""
     if bytes(view[: len(MAGIC)]) != MAGIC:
         raise IndexFormatError("not a symbol index")
     return int.from_bytes(view[len(MAGIC) : len(MAGIC) + 2], "little")

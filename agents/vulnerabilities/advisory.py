@@ -73,7 +73,7 @@ class Advisory:
 
 
 class AdvisoryFault(enum.StrEnum):
-    """Why a text is no advisory."""
+    """Why a text is not an advisory."""
 
     NOT_A_DOCUMENT = "it is not a document of this kind"
     FIELD_MISSING = "a field is missing"

@@ -105,7 +105,7 @@ class GoBuild:
 
 
 class GoBuildFault(enum.StrEnum):
-    """Why a text is no build information."""
+    """Why a text is not build information."""
 
     NO_FIELDS = "a line has too few fields"
     NO_MODULE = "a replacement has no module before it"
@@ -114,7 +114,7 @@ class GoBuildFault(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GoBuildRefusal:
-    """A text that is no build information, and the line that is wrong, from 1."""
+    """A text that is not build information, and the line that is wrong, from 1."""
 
     fault: GoBuildFault
     line: int

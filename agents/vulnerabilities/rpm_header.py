@@ -34,7 +34,7 @@ class _HeaderEntry(NamedTuple):
 
 
 def read_rpm_header(content: bytes) -> tuple[SystemPackage, list[str]] | None:
-    """The package and its paths; None where the bytes are no header."""
+    """The package and its paths; None where the bytes are not a header."""
     if len(content) < _HEAD.size:
         return None
     count, size = _HEAD.unpack_from(content)

@@ -41,7 +41,7 @@ class RustPath(NamedTuple):
 
 
 def named_path(text: str) -> RustPath | None:
-    """The function that a name in an advisory means; None for a bare type, a macro, or what is no path."""
+    """The function that a name in an advisory means; None for a bare type, a macro, or what is not a path."""
     parts = _without_arguments(text.strip()).split("::")
     parts = [part for part in parts if part]
     if len(parts) < 2 or any(_IDENTIFIER.fullmatch(part) is None for part in parts) or _is_type(parts[-1]):

@@ -53,7 +53,7 @@ def until_the_reader_leaves(context: click.Context) -> Iterator[None]:
 def _leave_quietly(context: click.Context, code: int) -> NoReturn:
     """Python flushes standard output once more at its end, and would complain of the same."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # it is no file in a test
+        with contextlib.suppress(OSError, ValueError):  # it is not a file in a test
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     context.exit(code)
 

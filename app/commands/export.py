@@ -41,7 +41,7 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 def _digest(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     if text is not None and _DIGEST.fullmatch(text) is None:
-        raise click.BadParameter(f"{text!r} is no digest; write sha256: and 64 hexadecimal digits")
+        raise click.BadParameter(f"{text!r} is not a digest; write sha256: and 64 hexadecimal digits")
     return text
 
 

@@ -65,8 +65,8 @@ def audit_command(
       word-phrase         ordinary words in a row that nobody else uses
 
     It cannot tell a secret that reads as an ordinary word or name, a digest or number that nothing announces, a short
-    word that stands alone, nor one that is compressed, encrypted or encoded twice. No finding is no proof. Give it your
-    own secrets with --needles. Of 10,000 clean calls it reports about one; look at what it names, and judge.
+    word that stands alone, nor one that is compressed, encrypted or encoded twice. Nothing found proves nothing. Give
+    it your own secrets with --needles. Of 10,000 clean calls it reports about one; look at what it names, and judge.
 
     \b
     Exit codes:

@@ -31,7 +31,7 @@ CONTAINERD: Final = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 @WAIT
 @JSON
 def init(folder: Path | None, wait_seconds: float, as_json: bool) -> None:
-    """Make an empty store, if there is none. A stage refuses a folder that is no store.
+    """Make an empty store, if there is none. A stage refuses a folder that is not a store.
 
     \b
     Exit codes:

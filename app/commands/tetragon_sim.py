@@ -91,9 +91,9 @@ def command(
     """Serve recorded events as a Tetragon agent does, for demos, tests and benchmarks.
 
     Files hold Tetragon's JSON export or length-delimited protobuf, gzipped or not. The export may be indented, an
-    array, or have a container runtime's prefix; a line that is no event is named and left out. Events are sent as they
-    were recorded, with their times, and every client gets all of them from the first. When clients can connect, the
-    command prints one line of JSON with its address. SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent
+    array, or have a container runtime's prefix; a line that is not an event is named and left out. Events are sent as
+    they were recorded, with their times, and every client gets all of them from the first. When clients can connect,
+    the command prints one line of JSON with its address. SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent
     does when it shuts down. Of a client's filters only event_set is applied; a call with another filter is refused.
     With --agent, ListTracingPolicies and GetInfo are answered, too.
 
@@ -113,7 +113,7 @@ def command(
     for one in unread[:_MAX_NAMED]:
         echo(f"callstream tetragon-sim: {one}", err=True)
     if len(unread) > _MAX_NAMED:
-        echo(f"callstream tetragon-sim: and {len(unread) - _MAX_NAMED} lines more that are no events", err=True)
+        echo(f"callstream tetragon-sim: and {len(unread) - _MAX_NAMED} lines more that are not events", err=True)
     if not len(recording):
         raise EventFileError(f"no events in {', '.join(map(str, (*events, *more_events)))}")
     server = SimulatorServer(

@@ -70,7 +70,7 @@ def _day(_context: click.Context, _parameter: click.Parameter, text: str) -> str
     try:
         return date.fromisoformat(text).isoformat() if text else ""
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no day; write it as 2026-08-21") from None
+        raise click.BadParameter(f"{text!r} is not a day; write it as 2026-08-21") from None
 
 
 @command.command(short_help="Take a vulnerability database from a file")

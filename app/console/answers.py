@@ -249,7 +249,7 @@ def question_of(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise QuestionError(HTTPStatus.BAD_REQUEST, "what was sent is no JSON") from None
+        raise QuestionError(HTTPStatus.BAD_REQUEST, "what was sent is not JSON") from None
 
 
 def checked(asked: Asked) -> Asked:

@@ -56,7 +56,7 @@ def newest_calls(settings: Settings, reading: CallReading, most: int = MOST_RECO
 def decoded_calls(
     settings: Settings, reading: CallReading, needle: bytes = b"", most: int = MOST_RECORDS
 ) -> Iterator[tuple[Recorded, dict[str, Any]]]:
-    """The newest calls that hold the bytes `needle`, decoded; what is no call is passed over.
+    """The newest calls that hold the bytes `needle`, decoded; what is not a call is passed over.
 
     Raises what `TopicReader` raises, and RegistryError.
     """

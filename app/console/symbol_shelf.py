@@ -29,7 +29,7 @@ _SORTED_FOR_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolWanted:
-    """What is searched for; an empty text is no condition. All of them are parts of a name, in any case."""
+    """What is searched for; an empty text is not a condition. All of them are parts of a name, in any case."""
 
     text: str = ""
     file: str = ""

@@ -71,7 +71,7 @@ def built_in_policies() -> dict[str, str]:
 
 def _text_of(policy: object, number: int) -> str:
     if not isinstance(policy, str):
-        raise QuestionError(HTTPStatus.BAD_REQUEST, f"policy {number} is no text")
+        raise QuestionError(HTTPStatus.BAD_REQUEST, f"policy {number} is not text")
     return policy
 
 

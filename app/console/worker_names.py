@@ -60,7 +60,7 @@ class WorkerNames:
             case {"error": str(said)}:
                 raise QuestionError(HTTPStatus.BAD_GATEWAY, f"{worker} says: {said[:MAX_SAID_CHARS]}")
             case _:
-                raise QuestionError(HTTPStatus.BAD_GATEWAY, f"what listens at {worker} is no worker of callstream")
+                raise QuestionError(HTTPStatus.BAD_GATEWAY, f"what listens at {worker} is not a worker of callstream")
 
 
 def _over(tls: ssl.SSLContext) -> Any:

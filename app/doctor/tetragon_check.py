@@ -110,7 +110,7 @@ def _unknown(events: Sequence[bytes]) -> Iterator[CheckFinding]:
             damaged += 1
     if damaged:
         yield warn(
-            f"{damaged} of {len(events)} messages are no events of Tetragon",
+            f"{damaged} of {len(events)} messages are not events of Tetragon",
             "is CALLSTREAM_TETRAGON_ADDRESS Tetragon's own, or a proxy that changes the stream?",
         )
     for field, count in sorted(found.items()):

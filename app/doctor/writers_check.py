@@ -20,7 +20,7 @@ _AUTHORIZE: Final = f"set authorizer.class.name on the brokers, then run: callst
 def check_writers(settings: Settings, *, is_local: bool) -> Iterator[CheckFinding]:
     """Whether the brokers say who may write there, and which topics more than one user may write.
 
-    On a broker that only this host reaches (`is_local`), it is no fault that everybody may.
+    On a broker that only this host reaches (`is_local`), it is not a fault that everybody may.
     """
     names = [settings.name(topic.name) for topic in TOPICS if is_internal(topic.name)]
     try:

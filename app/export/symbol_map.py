@@ -21,7 +21,7 @@ _PREFIX: Final = "gnu-build-id:"
 
 
 class SymbolMapError(OperatorError):
-    """The file is no map of symbols; the message says where and why."""
+    """The file is not a map of symbols; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ def read_symbol_map(path: Path) -> SymbolMap:
 def _text(fields: Any, name: str, where: str) -> str:
     """A text; empty where there is none. Raises SymbolMapError for anything else."""
     if not isinstance(fields, dict):
-        raise SymbolMapError(f"{where} is no object")
+        raise SymbolMapError(f"{where} is not an object")
     found = fields.get(name)
     if found is not None and not isinstance(found, str):
-        raise SymbolMapError(f"{where}: {name} is no text")
+        raise SymbolMapError(f"{where}: {name} is not text")
     return found or ""

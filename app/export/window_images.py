@@ -63,7 +63,7 @@ class ImageGatherer:
         return self._images[digest]
 
     def _image_of(self, value: bytes | None) -> str:
-        """The digest of a call's image; empty where it has none, or is no call, which the books say."""
+        """The digest of a call's image; empty where it has none, or is not a call, which the books say."""
         seen = self._observe(value)
         if isinstance(seen, Unreadable) or seen[4].image is None:
             return _NO_IMAGE

@@ -1,7 +1,7 @@
 """What the filters of ingest do to the evidence: which events Tetragon leaves out at our request.
 
 An event that was left out is not missing by accident, but absence is only what was watched. So a filter that may hide
-an event of a probe stands in every heartbeat, and the time under it is not complete. Kinds that are no evidence of a
+an event of a probe stands in every heartbeat, and the time under it is not complete. Kinds that are not evidence of a
 function's call may be chosen freely.
 
 Some events say what the others mean, so they always come, whole: which file is which (loader), and what Tetragon itself

@@ -1,7 +1,7 @@
 """The names that a node had while ingest looked at it, so that each record is about the name of its time.
 
 An agent keeps its name for as long as it runs, but another one may come back behind the same address: a machine that
-was renamed, or replaced. What was lost under the old name is no loss of the new one.
+was renamed, or replaced. What was lost under the old name is not a loss of the new one.
 """
 
 from typing import Final, NamedTuple

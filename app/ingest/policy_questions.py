@@ -1,7 +1,7 @@
 """Asks the agent for its policies, and tells an agent that does not know the question from one that refuses.
 
 The question goes over the stream's own connection, so what is answered is of the agent whose events are read. Any other
-failure is no answer, and the next question may bring one.
+failure is not an answer, and the next question may bring one.
 """
 
 import logging

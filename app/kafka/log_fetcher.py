@@ -46,7 +46,7 @@ class LogFetcher:
     def __init__(
         self, settings: Settings, *, skips_expired: bool = False, fetch_max_wait_ms: int = READING_WAIT_MS
     ) -> None:
-        """Connects when it is first used. With `skips_expired`, records that are gone are no error.
+        """Connects when it is first used. With `skips_expired`, records that are gone are not an error.
 
         Raises what `client_config` raises.
         """

@@ -86,7 +86,7 @@ class OauthClient:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "is no text"
+            why = error.strerror if isinstance(error, OSError) else "is not text"
             raise TokenError(f"{variable} names {path}: {why}") from None
         if not lines or not lines[0]:
             raise TokenError(f"{variable} names {path}, whose first line is empty")

@@ -152,9 +152,9 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        raise KubernetesRefusedError("the API sends what is no JSON") from None
+        raise KubernetesRefusedError("the API sends what is not JSON") from None
     if not isinstance(found, dict):
-        raise KubernetesRefusedError("the API sends what is no object")
+        raise KubernetesRefusedError("the API sends what is not an object")
     return found
 
 

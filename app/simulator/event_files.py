@@ -45,7 +45,7 @@ class EventFileError(OperatorError):
 
 
 OnUnread = Callable[[EventFileError], None]
-"""What to do with a line of text that is no event."""
+"""What to do with a line of text that is not an event."""
 
 
 def _refuse(unread: EventFileError) -> None:
@@ -55,7 +55,7 @@ def _refuse(unread: EventFileError) -> None:
 def read_events(paths: Iterable[Path], on_unread: OnUnread = _refuse) -> Iterator[bytes]:
     """Yields the `GetEventsResponse` bytes of every event, file by file, in order; raises EventFileError.
 
-    A line of text that is no event goes to `on_unread`, and reading goes on behind it, unless that raises.
+    A line of text that is not an event goes to `on_unread`, and reading goes on behind it, unless that raises.
     """
     for path in paths:
         yield from _read_file(path, on_unread)

@@ -53,7 +53,7 @@ class ReadEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnreadLine:
-    """A line, or a value that begins there, which is no event, and why."""
+    """A line, or a value that begins there, which is not an event, and why."""
 
     line: int
     problem: str
@@ -84,7 +84,7 @@ class EventTexts:
         self._pending: _UnfinishedValue | None = None
 
     def read(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[ReadEvent | UnreadLine]:
-        """The events of numbered lines, and the lines that are no events, in order."""
+        """The events of numbered lines, and the lines that are not events, in order."""
         for number, line in _unwrapped(lines):
             try:
                 text = line.decode()
@@ -164,7 +164,7 @@ def _parsed(text: str) -> Any:
 
 
 class _NotJson(str):
-    """Why a text is no JSON value."""
+    """Why a text is not a JSON value."""
 
     __slots__ = ()
 

@@ -18,7 +18,7 @@ _NOTHING: Final = memoryview(b"")
 
 
 class OneMessage:
-    """Hands out the one answer to a call, which is no event."""
+    """Hands out the one answer to a call, which is not an event."""
 
     __slots__ = ("_rest",)
 

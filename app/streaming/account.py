@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 # confluent-kafka's admin client reads metadata to the next zero byte instead of to its length, and librdkafka's copy
-# ends in none: other bytes of its memory may follow, and where these are no text it raises. So a note ends in one; the
+# ends in none: other bytes of its memory may follow, and where these are not text it raises. So a note ends in one; the
 # semicolon keeps what follows an older note out of the last number.
 _END: Final = ";\0"
 _FORM: Final = re.compile(

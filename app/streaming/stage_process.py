@@ -128,7 +128,7 @@ class StagePlan:
     others: Sequence[str] = ()
     """Full names of the topics that other stages read; they have the same partition count."""
     pipeline: Sequence[StageShape] = ()
-    """The stages whose lag it tells, itself among them; none where it is no part of the live pipeline."""
+    """The stages whose lag it tells, itself among them; none where it is not part of the live pipeline."""
     output_topic: str
     """Unprefixed topic of its results, by its live name."""
     index: int | None

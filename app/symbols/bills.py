@@ -40,7 +40,7 @@ class BillEntry:
 
 
 class BillError(Exception):
-    """The file is no bill of materials; the message says why."""
+    """The file is not a bill of materials; the message says why."""
 
 
 def read_bill(path: Path) -> list[BillEntry]:

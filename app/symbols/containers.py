@@ -58,7 +58,7 @@ def container_files(
         return None
     upper = next((upper for point, upper in _overlays(mounts) if point == root), None)
     if upper is None:
-        return ContainerRefusal("its root is no overlay that is mounted here")
+        return ContainerRefusal("its root is not an overlay that is mounted here")
     changes = _below(host, upper)
     if not changes.is_dir():
         return ContainerRefusal(f"{upper}, where its changes lie, is not mounted here")

@@ -111,7 +111,7 @@ def _inflated(packed: memoryview, size: int, limit: int) -> memoryview:
     try:
         content = decoder.decompress(packed, size + 1)
     except zlib.error as error:
-        raise FileRefusedError(FileRefusalReason.MALFORMED, "a section is no zlib data") from error
+        raise FileRefusedError(FileRefusalReason.MALFORMED, "a section is not zlib data") from error
     return _sized(content, size)
 
 
@@ -121,7 +121,7 @@ def _decompressed(packed: memoryview, size: int, limit: int) -> memoryview:
     try:
         written = cramjam.zstd.decompress_into(packed, content)
     except cramjam.DecompressionError as error:  # also if there is more than fits
-        raise FileRefusedError(FileRefusalReason.MALFORMED, "a section is no zstd data") from error
+        raise FileRefusedError(FileRefusalReason.MALFORMED, "a section is not zstd data") from error
     return _sized(content[:written], size)
 
 

@@ -114,7 +114,7 @@ def _file_offset(address: int, size: int, loaded: tuple[FileRange, ...]) -> int 
 
 
 def _texts(version: bytes, modules: bytes) -> GoBuildTexts | None:
-    """The texts without the marks; None where they are no text."""
+    """The texts without the marks; None where they are not text."""
     is_marked = len(modules) > 2 * _MARK and modules[-_MARK - 1 : -_MARK] == b"\n"
     try:
         text = modules[_MARK:-_MARK].decode() if is_marked else ""

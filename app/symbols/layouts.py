@@ -47,4 +47,4 @@ def decode_layouts(content: bytes) -> tuple[Layout, ...]:
             for line in lines
         )
     except (ValueError, TypeError) as error:
-        raise SymbolStoreError("a list of layouts has a line that is no layout") from error
+        raise SymbolStoreError("a list of layouts has a line that is not a layout") from error

@@ -1,7 +1,7 @@
 """Adds to a symbol store: objects first, then a snapshot that names them, then which snapshot is current.
 
 Every file is written beside its place, synced and moved there. So a crash or a full disk leaves the store as it was, at
-most with files that nothing names; the next writer removes those that are no objects. Others may read the files: a
+most with files that nothing names; the next writer removes those that are not objects. Others may read the files: a
 stage may run under a user of its own. A lock lets one writer in at a time. No object is ever changed or removed, so a
 running stage and an old manifest keep what they refer to; a damaged index is replaced.
 """

@@ -94,7 +94,7 @@ def unpacked_debugdata(packed: memoryview) -> bytes:
     try:
         unpacked = decoder.decompress(packed, max_length=MAX_DEBUGDATA_BYTES + 1)
     except lzma.LZMAError as error:
-        raise FileRefusedError(FileRefusalReason.MALFORMED, ".gnu_debugdata is no xz data") from error
+        raise FileRefusedError(FileRefusalReason.MALFORMED, ".gnu_debugdata is not xz data") from error
     if len(unpacked) > MAX_DEBUGDATA_BYTES:
         raise FileRefusedError(FileRefusalReason.OVER_LIMIT, ".gnu_debugdata unpacks to more than the limit")
     return unpacked

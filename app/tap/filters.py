@@ -21,7 +21,7 @@ _Texts = Callable[[Document], Iterable[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """The conditions on a record; None is no condition. A record must meet all of them.
+    """The conditions on a record; None is not a condition. A record must meet all of them.
 
     Each is a text or a shell pattern. `binary` is a path or a file name.
     """

@@ -209,7 +209,7 @@ _SAID: Final = {
     GapCause.RETIREMENT_UNDONE.value: "the node is not gone",
     GapCause.FOLLOWED.value: "all nodes of the cluster were known",
 }
-"""What is said of a record that is no gap."""
+"""What is said of a record that is not a gap."""
 
 
 def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:

@@ -80,10 +80,10 @@ def parse_page(address: str, text: str) -> Page | UnreadPage:
                 elif sample.name == _STARTED:
                     started = sample.value
     except ValueError:
-        return UnreadPage(address, "what it serves is no metrics page")
+        return UnreadPage(address, "what it serves is not a metrics page")
     named = [labels[0] for labels, value in samples.get(metrics.PROCESS_INFO.name, {}).items() if value]
     if len(named) != 1:
-        return UnreadPage(address, "what it serves are no metrics of a callstream process")
+        return UnreadPage(address, "what it serves are not metrics of a callstream process")
     return Page(address, named[0], samples, started)
 
 

@@ -248,7 +248,7 @@ DEAD_LETTERS: Final = _stage_counter(
 REFUSED: Final = _stage_counter(
     name="runtime_records_refused_total",
     unit="records",
-    help="Records that could not be used and are no dead letters, by topic and reason; the log has positions.",
+    help="Records that could not be used and are not dead letters, by topic and reason; the log has positions.",
     bad="Any growth: a program that is not callstream writes the topic, or its schema is not registered.",
     labels=(TOPIC, REASON),
 )

@@ -1,8 +1,8 @@
 """A page over HTTP from a server that is not trusted: within a time and a size, and whole.
 
 A client that waits for the next byte only waits for ever if one comes every second, so a timer ends the connection. A
-page that is cut short, or too large, is no page: half of the counters would look like a reset of the others. Nothing is
-followed and nothing is inflated.
+page that is cut short, or too large, is not a page: half of the counters would look like a reset of the others. Nothing
+is followed and nothing is inflated.
 """
 
 import socket
@@ -32,7 +32,7 @@ def read_page(url: str, seconds: float = PAGE_SECONDS) -> str:
         make = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = make(parts.hostname or "", parts.port, timeout=_STEP_SECONDS)
     except (HTTPException, ValueError):
-        raise NoPageError("is no address") from None
+        raise NoPageError("is not an address") from None
     overdue, connected = threading.Event(), list[socket.socket]()
     timer = threading.Timer(seconds, _end, (connection, connected, overdue))
     timer.daemon = True

@@ -54,7 +54,7 @@ def _places(address: str) -> list[ProcessPlace | NoPlace]:
         return [ProcessPlace(address, _page_url(address))]
     where = host_port(address)
     if where is None:
-        return [NoPlace(address, "is no host:port")]
+        return [NoPlace(address, "is not a host:port")]
     try:
         hosts = _hosts_of(where)
     except OSError as error:

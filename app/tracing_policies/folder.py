@@ -29,7 +29,7 @@ PolicyKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class RefusedPolicy:
-    """A file, or a document of one, that is no policy, and why."""
+    """A file, or a document of one, that is not a policy, and why."""
 
     place: str
     reason: str

@@ -79,7 +79,7 @@ class VulnerabilityDatabase:
 
 
 class DatabaseFileError(Exception):
-    """The file or folder is no database, or larger than one may be; the message says which and why."""
+    """The file or folder is not a database, or larger than one may be; the message says which and why."""
 
 
 class Document(NamedTuple):

@@ -49,7 +49,9 @@ class PreviousVex:
         for name in names:
             found = found.get(name) if isinstance(found, dict) else None
         if not isinstance(found, kind) or isinstance(found, bool):
-            raise PreviousVexError(f"{self.path}: is no document of this format that can be updated: {'.'.join(names)}")
+            raise PreviousVexError(
+                f"{self.path}: is not a document of this format that can be updated: {'.'.join(names)}"
+            )
         return found
 
     def by_id(self, id_name: str, *names: str) -> dict[str, Statement]:

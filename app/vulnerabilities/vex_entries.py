@@ -241,7 +241,7 @@ def _of_function(seen: SeenFunction) -> Iterator[tuple[str, str]]:
     yield "function", words
     if seen.hits:
         yield "ran", f"{seen.symbol}: {where_words(seen)}"
-    if seen.whereabouts is not Whereabouts.ELSEWHERE:  # events and callers of other images are no evidence here
+    if seen.whereabouts is not Whereabouts.ELSEWHERE:  # events and callers of other images are not evidence here
         for event in seen.events:
             yield "event", event
         for caller in seen.callers:

@@ -96,7 +96,7 @@ def test_a_wheel_has_the_commit_that_it_was_built_of(checkout: Path) -> None:
 
 
 def test_an_image_has_the_commit_that_its_build_was_given(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its sources have no `.git`. A checkout knows better, and a word that is no commit is refused."""
+    """Its sources have no `.git`. A checkout knows better, and a word that is not a commit is refused."""
     monkeypatch.setenv(GIVEN, COMMIT)
     assert commit_to_bake(checkout) == _git(checkout, "rev-parse", "HEAD")
     (checkout / ".git").rename(checkout.parent / "git")

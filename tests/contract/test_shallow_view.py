@@ -91,7 +91,7 @@ def test_kinds_of_other_editions_survive_undecoded() -> None:
 
 
 def _message(field: FieldDescriptor) -> Descriptor:
-    assert field.message_type is not None, f"{field.full_name} is no message"
+    assert field.message_type is not None, f"{field.full_name} is not a message"
     return field.message_type
 
 

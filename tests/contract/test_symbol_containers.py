@@ -124,7 +124,7 @@ def test_an_images_files_are_added_and_what_its_container_changed_is_not(node: P
     assert [row["image"].split("@")[0] for row in rows] == ["registry.example/plain", "registry.example/shop"], (
         done.stderr
     )
-    assert rows[0]["refused"] == "its root is no overlay that is mounted here"
+    assert rows[0]["refused"] == "its root is not an overlay that is mounted here"
     assert (rows[1]["files"], rows[1]["not_indexed"]) == (1, {})
     assert done.returncode == 1
     store = SymbolStore.open(node / "store")

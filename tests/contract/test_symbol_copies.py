@@ -116,7 +116,7 @@ def test_copy_with_damaged_symbols_is_refused_alone(name: str, whole: Path, tmp_
 
 
 def test_debug_file_completes_a_copy_that_has_some_symbols(whole: Path, tmp_path: Path) -> None:
-    """A table of symbols is no proof that nothing is missing in it."""
+    """A table of symbols is not proof that nothing is missing in it."""
     run("strip", "-x", "-g", "-o", tmp_path / "poor", whole)
     run("objcopy", "--only-keep-debug", whole, tmp_path / "whole.debug")
     add(tmp_path / "store", [tmp_path / "poor", tmp_path / "whole.debug"])

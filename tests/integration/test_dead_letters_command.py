@@ -74,7 +74,7 @@ def test_refused_events_go_through_after_the_repair_and_each_once(
 
 
 def test_an_empty_topic_has_no_dead_letters(embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> None:
-    """And nothing to retry, which is no failure."""
+    """And nothing to retry, which is not a failure."""
     with pipeline_run(embedded, topic_prefix, tmp_path) as run:
         assert _ask(run, "list") == (0, {"groups": [], "strangers": 0})
         assert _ask(run, "retry") == (0, {"sent": 0, "refused": {}, "gone": 0, "waiting": 0, "dry_run": False})

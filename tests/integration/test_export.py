@@ -291,7 +291,7 @@ def test_an_openvex_export_is_signed_and_others_read_it(published: Published) ->
         (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),
         (["--format", "gif"], "'gif' is not one of"),
         (["--format", "openvex"], "--format openvex and --vex need each other"),
-        (["--format", "runtime-facts", "--subject", "sha256:1f"], "is no digest"),
+        (["--format", "runtime-facts", "--subject", "sha256:1f"], "is not a digest"),
         (
             ["--format", "runtime-facts", "--subject", f"sha256:{'1' * 64}"],
             "--subject and --by-image are for runtime-facts with --from",

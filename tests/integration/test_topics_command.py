@@ -263,7 +263,7 @@ def test_a_topic_that_somebody_makes_in_the_meantime_is_checked_too(
 
 
 def test_a_reader_needs_a_broker_with_access_control_and_a_plain_name(on_cluster: _Topics) -> None:
-    """Where Kafka checks nobody, a grant would be a false promise; a pattern is no name."""
+    """Where Kafka checks nobody, a grant would be a false promise; a pattern is not a name."""
     open_broker = on_cluster.run("apply", "--reader", "scoring")
     assert open_broker.exit_code == 2
     assert "user scoring cannot be allowed to read" in open_broker.stderr

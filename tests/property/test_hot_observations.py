@@ -126,7 +126,7 @@ def test_reason_for_what_is_no_call(value: bytes | None, reason: Unreadable) -> 
 
 @given(written=st.lists(st.tuples(calls(), st.sampled_from([7, 8, 9])), min_size=1, max_size=6))
 def test_calls_are_read_one_by_one_too(written: list[tuple[dict[str, Any], int]]) -> None:
-    """An observer says of each call what decoding it says; without a raw position it is no call."""
+    """An observer says of each call what decoding it says; without a raw position it is not a call."""
     observe = CallObserver(layout_of)
     for call, schema_id in written:
         seen = observe(encode_call(call, schema_id=schema_id, schema=SCHEMAS[schema_id]))

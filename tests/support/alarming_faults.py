@@ -300,7 +300,7 @@ FAULTS: Final = (
         tells={
             "CallstreamEventsLate": Found(INGEST, "runtime_event_receipt_delay_seconds -2"),
             "CallstreamPolicyNotLoaded": Found(INGEST, 'runtime_tracing_policies{state="Error"} 1'),
-            "CallstreamUndecodable": Found(INGEST, "are no events of Tetragon"),
+            "CallstreamUndecodable": Found(INGEST, "are not events of Tetragon"),
             "CallstreamFieldsUnknown": Found("canonicalize-0", 'field_number="60"'),
         },
     ),
@@ -374,7 +374,7 @@ FAULTS: Final = (
         stays=frozenset({"CallstreamCertificateEndsSoon", "CallstreamCertificateEnds"}),
     ),
     AlarmingFault(
-        name="a raw record that is no event",
+        name="a raw record that is not an event",
         lasts=_until(lambda at: at.run.send(topics.RAW, b"\xff no event")),
         tells={
             "CallstreamDeadLetters": Found("canonicalize-0", "canonicalize"),

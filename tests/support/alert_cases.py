@@ -183,7 +183,7 @@ CASES: Final = (
     _gauge("runtime_event_receipt_delay_seconds", "CallstreamEventsLate", "2x60", "-90x60", at="15m"),
     _gauge("runtime_complete_until_timestamp_seconds", "CallstreamCoverageUnknown", "0+30x40", "0x40"),
     _ingest_counter("runtime_coverage_gaps_total", "CallstreamCoverageGaps", 'cause="Reconnect"', at="20m"),
-    AlertCase(  # what vouches is no loss
+    AlertCase(  # what vouches is not a loss
         alert="CallstreamCoverageGaps",
         at="20m",
         fires={f'runtime_coverage_gaps_total{{{INGEST},cause="AgentLoss"}}': "0x20 1x60"},

@@ -39,10 +39,10 @@ def recorded(events: Iterable[bytes | None], *, partition: int = 0, first: int =
 
 
 def load_parts(*, events: int, partitions: int, seed: int = 1) -> dict[int, list[Recorded]]:
-    """A generated load, by process over partitions as a producer does, with a few records that are no events.
+    """A generated load, by process over partitions as a producer does, with a few records that are not events.
 
     Partitions begin at different offsets, have gaps, and reach over several spans. How many events each gets depends
-    on the executables of the machine, so what is no event comes early enough for the smallest share.
+    on the executables of the machine, so what is not an event comes early enough for the smallest share.
     """
     parts: dict[int, list[Recorded]] = {partition: [] for partition in range(partitions)}
     load = list(Workload(WorkloadOptions(events=events, seed=seed, canary_share=0.02)).events())

@@ -93,7 +93,7 @@ def outcome_text(outcome: Outcome) -> str:
 
 
 def readable(outcome: Outcome) -> dict[str, Any] | None:
-    """The canonical event with proto field names, its id in hex; None for what is no call."""
+    """The canonical event with proto field names, its id in hex; None for what is not a call."""
     if not isinstance(outcome, Canonical):
         return None
     event = CanonicalEvent.FromString(outcome.value)

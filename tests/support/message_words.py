@@ -123,14 +123,14 @@ GROUPS: Final = (
     MessageGroup(
         "Symbols cannot be read or added",
         ("SymbolStoreError", "TooManySymbolsError"),
-        "The folder is no symbol store, a file of it was changed or lost, or another process is writing.",
+        "The folder is not a symbol store, a file of it was changed or lost, or another process is writing.",
         "Correct `CALLSTREAM_SYMBOL_STORE_DIR`; restore a damaged file from a backup, or add the binaries again.",
     ),
     MessageGroup(
         "Records or files are damaged or gone",
         ("DamagedError", "DocumentError", "DifferentInputError"),
         "A file of an archive or a run was changed, or retention took the records.",
-        "Take the file from where it was copied from. What cannot be restored is no evidence.",
+        "Take the file from where it was copied from. What cannot be restored is not evidence.",
     ),
     MessageGroup(
         "A key for signatures cannot be used",

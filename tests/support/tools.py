@@ -1,7 +1,7 @@
 """Tools that tests need beside Python packages: where they are, and how they get there.
 
 `python -m tests.support.tools [NAME...]` installs what is missing, all of it without a name, and says of each what it
-did. What is not installed here skips its tests, which say so. Tools that are no package of this system are kept in a
+did. What is not installed here skips its tests, which say so. Tools that are not a package of this system are kept in a
 folder of the user, by version, so that every checkout finds them:
 
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.

@@ -104,7 +104,7 @@ WORDS: Final[Mapping[str, TopicWords]] = {
 
 
 def writers(topic: str) -> list[str]:
-    """Who writes a topic: stages by the pipeline's picture, and ingest and people, who are no stages."""
+    """Who writes a topic: stages by the pipeline's picture, and ingest and people, who are not stages."""
     found = [shape.stage.value for shape in PIPELINE if topic in (*shape.outputs, *_changelogs(shape.stage))]
     more = {topics.RAW: ["ingest"], topics.COVERAGE: ["ingest", "the stages", "`callstream nodes`"]}
     more[topics.PROBES] = more[topics.PLACEMENTS] = ["ingest"]

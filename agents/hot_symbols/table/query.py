@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """The conditions on a row; None is no condition. A row must meet all of them.
+    """The conditions on a row; None is not a condition. A row must meet all of them.
 
     `module` is a path, a file name or a build id; `image` a name or an id. `since_ns` asks for rows seen then or later,
     in nanoseconds since the Unix epoch.

@@ -107,7 +107,7 @@ What looks like a token is put together here, or scanners of repositories would 
 
 
 def sure_rules(piece: str, *, is_free: bool) -> Iterator[str]:
-    """Rules that find something in a piece of text; `is_free` if it is no name that a machine chose."""
+    """Rules that find something in a piece of text; `is_free` if it is not a name that a machine chose."""
     yield from (rule for rule, pattern in _PATTERNS.items() if pattern.search(piece))
     if is_free and any(map(str.isdigit, piece)):
         yield from (rule for rule, finds in _CHECKED.items() if finds(piece))

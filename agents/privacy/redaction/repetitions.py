@@ -44,7 +44,7 @@ def repetitions(text: str, masks: Iterable[Mask], values: Iterable[str]) -> Iter
 
 
 def _is_secret(value: str) -> bool:
-    """Whether `value` is no ordinary word, number or place."""
+    """Whether `value` is not an ordinary word, number or place."""
     if is_place(value) or "[redacted" in value or "[credential" in value or value.count("/") > 1:
         return False
     return looks_secret_word(value) or (" " in value and any(map(str.isdigit, value)))

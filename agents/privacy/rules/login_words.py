@@ -81,7 +81,7 @@ _ENTERS: Final = ("exec ", "run ")
 
 
 def _program_of(scan: Scan, words: Sequence[CommandWord]) -> set[str]:
-    """Names of the first word that is no wrapper, no option and no assignment."""
+    """Names of the first word that is neither a wrapper nor an option nor an assignment."""
     for word in words:
         text = inner_text(scan, word)
         names = set(spelled_names(text))

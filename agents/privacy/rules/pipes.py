@@ -176,7 +176,7 @@ def _printed(text: str, start: int, end: int, *, only_pairs: bool, only_typed: b
 
 
 def _says_more(line: str) -> bool:
-    """Whether a printed line is no bare secret: a name or a form in it says where the secret is."""
+    """Whether a printed line is not a bare secret: a name or a form in it says where the secret is."""
     if holds_form(f'"{line}"'):
         return True
     return any(

@@ -44,7 +44,7 @@ EXAMPLES: Final = {
 _HOST_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 _LONGEST_TAIL: Final = 512  # characters behind an authority in which an unescaped `@` of its password is looked for
 _LISTED: Final = re.compile(r".*:\Z|[a-z]+=\w+\Z")
-"""What is no password: a part of an address, an option in a list of them."""
+"""What is not a password: a part of an address, an option in a list of them."""
 
 _NOT_USERS: Final = word_set("""
     npm workspace file link portal patch git http https ssh mailto sip sips xmpp sha256 catalog jsr

@@ -144,11 +144,11 @@ _SESSION: Final = re.compile(r"(?i)[\w.\-]*(?:sess|sid|auth|token|pass|key|secre
 
 _COOKIE: Final = re.compile(r"(?:(?:[Pp]ath|[Dd]omain|[Ee]xpires|[Mm]ax-[Aa]ge)=[^;]*|[\w.\-]+=([^;]*))(?:;\s*|\Z)")
 _SETTING: Final = re.compile(r"[a-z]{0,7}\Z|[0-9]{1,2}\Z|\[redacted\]\Z")
-"""What a cookie holds that is no session: `theme=dark`; or a mask."""
+"""What a cookie holds that is not a session: `theme=dark`; or a mask."""
 
 
 def cookie_values(header: str) -> list[ValueRange]:
-    """The values of a cookie header that could be secret; all of it if it is no list of pairs."""
+    """The values of a cookie header that could be secret; all of it if it is not a list of pairs."""
     found: list[ValueRange] = []
     position = 0
     while (pair := _COOKIE.match(header, position)) is not None and pair.end() > position:

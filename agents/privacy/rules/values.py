@@ -174,7 +174,7 @@ _VERSION = compiled(
 
 
 def looks_leet(word: str) -> bool:
-    """Whether `word` has digits between letters and is no name with a version: `d3luge`, `taosd4ta9`."""
+    """Whether `word` has digits between letters and is not a name with a version: `d3luge`, `taosd4ta9`."""
     return _LEET.search(word.encode("ascii", "replace")) is not None and not any(map(str.isspace, word))
 
 

@@ -1,7 +1,7 @@
 // Reads documents of evidence as they stand in their files, and checks digest and signature over the very bytes. The
 // signature stands in a file of its own: a DSSE envelope around an in-toto statement about the document.
 //
-// The form is canonical: keys sorted, no white space, whole numbers. What is in another form is no document of ours, so
+// The form is canonical: keys sorted, no white space, whole numbers. What is in another form is not a document of ours, so
 // the text that the digest covers is cut out of the file and not made again: no number can be rounded on the way.
 
 const DEPTH = 32;

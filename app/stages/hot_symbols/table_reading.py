@@ -17,7 +17,7 @@ from schemas import topics
 
 
 def published_rows(settings: Settings, refused: RefusedRecords) -> Iterator[dict[str, Any]]:
-    """All rows in the order of their symbol ids, decoded one by one; what is no row is noted in `refused`.
+    """All rows in the order of their symbol ids, decoded one by one; what is not a row is noted in `refused`.
 
     Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
     """

@@ -73,7 +73,7 @@ class WatchList:
     """Watches by place, from records in the order of their partitions."""
 
     def __init__(self, refused: RefusedRecords, max_places: int | None = None) -> None:
-        """Records that are no watches go to `refused`, and so do new ones when there are `max_places`."""
+        """Records that are not watches go to `refused`, and so do new ones when there are `max_places`."""
         self._by_place: dict[RecordPlace, Watch] = {}
         self._max_places = max_places
         self.refused = refused
@@ -81,7 +81,7 @@ class WatchList:
     def take(self, record: Recorded, document: Mapping[str, Any] | RecordFault) -> bool:
         """Take a record and what it holds; returns whether that changes the list.
 
-        A tombstone, or what is no watch, replaces the watch before it, too.
+        A tombstone, or what is not a watch, replaces the watch before it, too.
         """
         if record.key is None:
             self.refused.refuse_keyless(record)
@@ -117,7 +117,7 @@ class WatchList:
 
 
 def read_watch_list(settings: Settings, refused: RefusedRecords | None = None) -> WatchList:
-    """The list as it stands now; records that are no watches go to `refused`.
+    """The list as it stands now; records that are not watches go to `refused`.
 
     Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
     """

@@ -18,7 +18,7 @@ def test_documents_are_what_json_has() -> None:
     [
         ("a: &x [1]\nb: *x\n", "aliases are not read (at line 2, column 4)"),
         ("a: 1\nb: 2\na: 3\n", "a key stands twice (at line 3, column 1)"),
-        ("1: 2\n", "a key is no text (at line 1, column 1)"),
+        ("1: 2\n", "a key is not text (at line 1, column 1)"),
         ("a: !!set {b}\n", "has a value that JSON has not, such as a set or an infinite number"),
         ("a: .inf\n", "has a value that JSON has not, such as a set or an infinite number"),
         ("a: .nan\n", "has a value that JSON has not, such as a set or an infinite number"),

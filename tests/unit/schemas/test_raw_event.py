@@ -23,7 +23,7 @@ from schemas.units import MAX_SECONDS
     ],
 )
 def test_a_time_is_one_that_a_record_can_hold(seconds: int, nanos: int, time_ns: int | None) -> None:
-    """An agent may send any other, which then is no time."""
+    """An agent may send any other, which then is not a time."""
     event = GetEventsResponse()
     event.time.seconds, event.time.nanos = seconds, nanos
 

@@ -100,7 +100,7 @@ def test_row_of_another_form_is_no_row(row: bytes) -> None:
 
 
 def test_processes_on_other_nodes_share_a_context_where_no_map_tells_them_apart(tmp_path: Path) -> None:
-    """With a symbol store too: what an image or a node is called is no part of a view."""
+    """With a symbol store too: what an image or a node is called is not part of a view."""
     with StoreWriter(tmp_path) as writer:
         put_modules(writer, "node:worker-*", {LIBC: OLD.hex()})
         writer.commit()
@@ -266,7 +266,7 @@ def test_a_loader_event_of_one_cluster_names_no_frame_of_another() -> None:
     ],
 )
 def test_only_what_can_be_a_digest_is_a_build_id(build_id: bytes, is_one: bool) -> None:
-    """The kernel gives 20 bytes at most, and text is no digest: the rest would carry what a file's author chose."""
+    """The kernel gives 20 bytes at most, and text is not a digest: the rest would carry what a file's author chose."""
     found = loaded_module("/usr/lib/libharbour.so.2", build_id)
 
     module = ModulePath(ModuleKind.FILE, "/usr/lib/libharbour.so.2")

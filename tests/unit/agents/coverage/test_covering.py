@@ -57,7 +57,7 @@ def test_a_record_that_names_no_node_is_a_gap_of_all(key: bytes | None) -> None:
 
 
 def test_records_that_a_stage_never_read_are_a_gap_of_all() -> None:
-    """In the row of all nodes, with its cause; an empty name is no node's."""
+    """In the row of all nodes, with its cause; an empty name is not a node's."""
     skipped = SkippedOffsets("tetragon.raw", 3, 100, 200)
     gap = CoverageGap(node="", from_ns=5, to_ns=9, cause=GapCause.SKIPPED, skipped=skipped)
     folder = CoverageFolder(lambda _value: gap)
@@ -74,7 +74,7 @@ def test_a_longer_name_than_a_node_has_keeps_a_row_of_its_own() -> None:
 
 
 def test_a_node_without_a_name_has_a_key_too() -> None:
-    """Table keys are never empty, and what a table keeps for itself is no node."""
+    """Table keys are never empty, and what a table keeps for itself is not a node."""
     assert parse_node_key(node_key(NodeId("", ""))) == NodeId("", "")
     assert parse_node_key(node_key(NodeId("", "kühler\ud800"))) == NodeId("", "kühler\ud800")
     assert parse_node_key(b"\x00callstream\x00position") is None

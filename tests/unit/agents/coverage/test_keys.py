@@ -21,7 +21,7 @@ def test_a_key_names_its_node_whatever_the_node_is_called(node: NodeId) -> None:
 
 
 def test_an_older_key_is_the_node_and_keys_of_all_nodes_name_none() -> None:
-    """So is a key that is no text."""
+    """So is a key that is not text."""
     assert node_in(b"east/a") == NodeId("east", "a")
     skipped = replace(GAP, cluster="", node="", cause=GapCause.SKIPPED, skipped=SkippedOffsets("t", 0, 1, 2))
     assert node_in(record_key(skipped)) is node_in(b"\xff") is node_in(None) is None

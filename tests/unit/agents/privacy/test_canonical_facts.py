@@ -60,7 +60,7 @@ def test_what_is_no_event_has_no_names(canonical: bytes | None) -> None:
 
 
 def test_events_that_were_received_long_after_they_happened_are_late() -> None:
-    """By the times of event and receipt alone; what is no event is not late."""
+    """By the times of event and receipt alone; what is not an event is not late."""
     happened_ns = 1_700_000_000_000_000_000
     event = CanonicalEvent(event_id=bytes(range(16)), timestamp_ns=happened_ns, raw_offset=7).SerializeToString()
     timeless = CanonicalEvent(event_id=bytes(16), raw_offset=1).SerializeToString()

@@ -57,7 +57,7 @@ def _privacy() -> PrivacyFilter:
 
 
 def test_secret_of_a_process_goes_from_its_parent_and_the_message() -> None:
-    """A comment, an argument and a message repeat it; the name of the pod stays, for it is no free text."""
+    """A comment, an argument and a message repeat it; the name of the pod stays, for it is not free text."""
     call = _call(
         _privacy(),
         1,

@@ -111,7 +111,7 @@ def _hook_states() -> Iterator[HookState]:
 @pytest.mark.parametrize(
     ("strange", "reason"),
     [
-        (b"\x0a\x7f", "it is no list of policies"),
+        (b"\x0a\x7f", "it is not a list of policies"),
         (answer(*[TracingPolicyStatus()] * (MAX_POLICIES + 1)), f"it has more than {MAX_POLICIES:,} policies"),
         (
             answer(TracingPolicyStatus(hook_statuses=[HookStatus()] * (MAX_HOOK_STATUSES + 1))),

@@ -204,7 +204,7 @@ def test_every_damaged_byte_is_noticed() -> None:
 
 @pytest.mark.parametrize("length", [0, 8, 87, 200, -1])
 def test_truncated_index_is_refused(length: int) -> None:
-    """A file that ends early is no index."""
+    """A file that ends early is not an index."""
     with pytest.raises(IndexFormatError):
         SymbolIndex(memoryview(encode_index(content())[:length]))
 

@@ -84,7 +84,7 @@ def test_settings_are_read_without_their_quotes() -> None:
 
 
 def test_files_that_were_built_one_by_one_have_no_path() -> None:
-    """What Go writes then is no path."""
+    """What Go writes then is not a path."""
     build = read_go_build("go1.22.4", "path\tcommand-line-arguments\n")
 
     assert isinstance(build, GoBuild)

@@ -85,7 +85,7 @@ def test_the_stage_that_counts_symbols_balances_over_both_its_steps() -> None:
 
 
 def test_a_stage_that_accounts_for_all_it_committed_balances_however_far_it_is_behind() -> None:
-    """Lag is shown and is no finding."""
+    """Lag is shown and is not a finding."""
     partition = SourcePartition(150, Account(100, outputs=40, not_calls=6, dead_letters=4), OffsetRange(0, 90, 5_000))
     assert (
         _check(SourcePartition(150, Account(90, outputs=50, not_calls=6, dead_letters=4), OffsetRange(0, 90, 5_000)))

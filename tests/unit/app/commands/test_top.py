@@ -65,7 +65,7 @@ def test_json_is_one_document(address: str) -> None:
 
 
 def test_without_addresses_it_says_what_to_set() -> None:
-    """No process is no empty table."""
+    """No process is not an empty table."""
     result = CliRunner().invoke(cli, ["top"])
     assert result.exit_code == 2
     assert "CALLSTREAM_PROCESS_ADDRESSES" in result.output

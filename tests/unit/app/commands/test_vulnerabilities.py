@@ -141,9 +141,9 @@ def test_another_version_is_not_affected_and_a_name_that_is_not_there_is_no_proo
         (("assess", "--build-id", "00" * 20), f"the store has no index of {'00' * 20}"),
         (("assess", "--databases", "nowhere"), "nowhere has no database; `callstream vulnerabilities load` takes one"),
         (("load", "nowhere"), "Path 'nowhere' does not exist"),
-        (("load", ".", "--dated", "yesterday"), "'yesterday' is no day"),
+        (("load", ".", "--dated", "yesterday"), "'yesterday' is not a day"),
         (("policy", CVE), "--agent-version is needed"),
-        (("policy", CVE, "--agent-version", "1.8", "--node-label", "x"), "'x' is no label"),
+        (("policy", CVE, "--agent-version", "1.8", "--node-label", "x"), "'x' is not a label"),
     ],
 )
 def test_what_is_wrong_is_named(commands: Commands, arguments: tuple[str, ...], words: str) -> None:

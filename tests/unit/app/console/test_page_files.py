@@ -16,7 +16,7 @@ _IMPORT = re.compile(r'(?:from|import)\s*\(?\s*["`](\.[^"`$]+)["`]')
 
 
 def test_every_file_of_the_page_is_served() -> None:
-    """The page is at the base path itself; what is no part of it, such as a licence, is not served."""
+    """The page is at the base path itself; what is not part of it, such as a licence, is not served."""
     served = page_files()
     there = {str(file.relative_to(WEB)) for file in WEB.rglob("*") if file.is_file()}
     assert FLAME_SCRIPT not in there

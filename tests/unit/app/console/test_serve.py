@@ -103,7 +103,7 @@ def test_where_it_cannot_listen_it_says_what_to_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_away_from_loopback_somebody_must_be_named(host: str) -> None:
-    """A new token that is printed into a log is no answer to who may look."""
+    """A new token that is printed into a log is not an answer to who may look."""
     with pytest.raises(ConsoleError, match="CALLSTREAM_CONSOLE_TOKEN_FILE"):
         ConsoleServer(from_env({"CALLSTREAM_CONSOLE_HOST": host}))
 

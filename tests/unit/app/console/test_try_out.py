@@ -71,7 +71,7 @@ def test_what_is_no_event_says_so_beside_the_others() -> None:
         (None, HTTPStatus.BAD_REQUEST, "one or two"),
         ({"events": EVENT, "policies": []}, HTTPStatus.BAD_REQUEST, "one or two"),
         ({"events": EVENT, "policies": ["", "", ""]}, HTTPStatus.BAD_REQUEST, "one or two"),
-        ({"events": EVENT, "policies": [5]}, HTTPStatus.BAD_REQUEST, "is no text"),
+        ({"events": EVENT, "policies": [5]}, HTTPStatus.BAD_REQUEST, "is not text"),
         ({"events": EVENT, "policies": ["what is this"]}, HTTPStatus.BAD_REQUEST, "the policy is wrong"),
         ({"events": " \n ", "policies": ["x"]}, HTTPStatus.BAD_REQUEST, "there is no event"),
         ({"events": "{}\n" * (MAX_EVENTS + 1), "policies": ["x"]}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "at most"),

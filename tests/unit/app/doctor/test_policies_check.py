@@ -48,7 +48,7 @@ def _findings(folder: Path, said: dict[str, Any]) -> list[tuple[CheckVerdict, st
     ],
 )
 def test_what_keeps_a_hook_from_counting_is_a_warning(tmp_path: Path, said: dict[str, Any], what: str) -> None:
-    """Each with what to do; a file that is no policy is named besides."""
+    """Each with what to do; a file that is not a policy is named besides."""
     first, *found = [text for verdict, text in _findings(tmp_path, said) if verdict is CheckVerdict.WARN]
 
     assert (

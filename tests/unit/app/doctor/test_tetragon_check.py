@@ -38,5 +38,5 @@ def test_filter_that_costs_evidence_is_a_warning(settings: dict[str, str], said:
 
 
 def test_filter_that_costs_none_is_no_warning() -> None:
-    """Exec events are no evidence of a call."""
+    """Exec events are not evidence of a call."""
     assert "filter" not in _warnings(tetragon_deny_list='{"event_set": ["PROCESS_EXEC"]}')

@@ -62,7 +62,7 @@ def test_a_missing_document_is_named(tmp_path: Path) -> None:
 
 
 def test_values_without_one_text_are_refused() -> None:
-    """Floats and keys that are no strings have no canonical text."""
+    """Floats and keys that are not strings have no canonical text."""
     for value in (1.0, {1: 2}, {"a": {2}}):
         with pytest.raises(TypeError):
             documents.canonical_text(value)

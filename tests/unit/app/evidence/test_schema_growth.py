@@ -56,7 +56,7 @@ def test_only_symbols_at_the_end_and_words_may_come_in(now: Any, has: bool) -> N
 
 
 def test_a_schema_of_calls_that_has_fewer_symbols_stands_for_itself() -> None:
-    """With a fingerprint of its own; text that is no schema, or another one, stands for nothing."""
+    """With a fingerprint of its own; text that is not a schema, or another one, stands for nothing."""
     ours = records.schema_text(records.CALL)
     older = ours.replace(',"Ambiguous","Inlined"', "")
 

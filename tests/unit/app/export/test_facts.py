@@ -173,9 +173,9 @@ def test_nodes_of_no_native_code_are_passed_over_and_counted(tmp_path: Path) -> 
         ("nothing", "is not JSON"),
         ("[]", "has no list of nodes"),
         ('{"nodes": [{}]}', "node 0 has no symbol_id"),
-        ('{"nodes": [3]}', "node 0 is no object"),
-        ('{"nodes": [{"symbol_id": "a", "symbol": "b"}]}', "node 0, symbol is no object"),
-        ('{"nodes": [{"symbol_id": "a", "build_id": 7}]}', "node 0: build_id is no text"),
+        ('{"nodes": [3]}', "node 0 is not an object"),
+        ('{"nodes": [{"symbol_id": "a", "symbol": "b"}]}', "node 0, symbol is not an object"),
+        ('{"nodes": [{"symbol_id": "a", "build_id": 7}]}', "node 0: build_id is not text"),
         (
             json.dumps({"nodes": [{"symbol_id": one, "build_id": "b", "symbol": {"mangled": "c"}} for one in "ad"]}),
             "node 1 says something else",
@@ -183,7 +183,7 @@ def test_nodes_of_no_native_code_are_passed_over_and_counted(tmp_path: Path) -> 
     ],
 )
 def test_a_map_that_is_none_is_refused_with_the_place(tmp_path: Path, text: str, said: str) -> None:
-    """Two ids for one symbol are no answer."""
+    """Two ids for one symbol are not an answer."""
     (tmp_path / "map.json").write_text(text)
     with pytest.raises(SymbolMapError, match=said):
         read_symbol_map(tmp_path / "map.json")

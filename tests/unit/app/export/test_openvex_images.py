@@ -29,7 +29,7 @@ IMAGE = {"image_id": f"registry.example/shop/web@{WEB_DIGEST}", "image_name": WE
     ],
 )
 def test_a_hit_is_a_products_if_its_image_ran_it(product: str, is_it: bool) -> None:
-    """By digest or by name; what is no image cannot be told apart."""
+    """By digest or by name; what is not an image cannot be told apart."""
     found = statement([hit(images=[IMAGE])], products=(product,), action="Update.")
 
     assert found["status"] == ("affected" if is_it else "under_investigation")
@@ -62,7 +62,7 @@ def test_a_sure_hit_in_one_image_makes_none_in_another_sure() -> None:
 
 
 def test_code_that_ran_in_no_known_image_may_have_run_in_any() -> None:
-    """On a host, or in a container of which the agent did not say the image; a product that is no image is affected."""
+    """On a host, or in a container whose image the agent did not say; a product that is not an image is affected."""
     found = statement([hit(images=[])], products=("pkg:oci/web",), action="Update.")
 
     assert found["status"] == "under_investigation"

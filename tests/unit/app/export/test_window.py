@@ -267,7 +267,7 @@ def test_a_digest_means_the_calls_of_one_image_however_its_id_is_written() -> No
 
 
 def test_one_reading_counts_each_image_by_itself() -> None:
-    """As if each were read alone. What ran in no image with a digest is in none, and counted; so is what is no call."""
+    """As if each were read alone. What ran in no image with a digest is in none and counted, as what is not a call."""
     digests = [f"sha256:{one * 32}" for one in ("1f", "2f")]
     values = [
         call(n, *([KERNEL, LIBC] if n % 2 else [KERNEL]), image_id=f"shop/web@{digests[n % 3 % 2]}") for n in range(9)

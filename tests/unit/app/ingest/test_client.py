@@ -182,7 +182,7 @@ def test_status_that_waiting_cannot_cure_ends_with_a_message() -> None:
 
 
 def test_unknown_after_success_is_tried_again() -> None:
-    """A handler of the agent that failed is no wrong filter."""
+    """A handler of the agent that failed is not a wrong filter."""
     seen = Seen()
     with WatchedSimulator(RECORDING) as server, _running(_link(server.address), seen):
         _wait_for(lambda: len(seen.events) == len(EVENTS))

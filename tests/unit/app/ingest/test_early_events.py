@@ -9,7 +9,7 @@ UNAVAILABLE = StreamEnd(grpc.StatusCode.UNAVAILABLE, "")
 
 
 def test_latest_events_are_kept_within_the_limits() -> None:
-    """What is dropped while another ingest writes is no loss, and is known."""
+    """What is dropped while another ingest writes is not a loss, and is known."""
     early = EarlyEvents()
     for _ in range(3):
         early.put(b"x" * (MAX_BYTES // 2))

@@ -130,7 +130,7 @@ def test_writer_is_asked_to_settle_before_a_claim(scene: KeeperScene) -> None:
 
 
 def test_what_policies_posted_and_nobody_explains_is_a_gap_of_the_time_in_which_it_was_lost(tmp_path: Path) -> None:
-    """Two events came of five; what comes within a minute is no loss, and each loss is told once."""
+    """Two events came of five; what comes within a minute is not a loss, and each loss is told once."""
     scene = KeeperScene(tmp_path)
     scene.open(event_at(10_000))
     scene.step_at(10_010)
@@ -178,7 +178,7 @@ def test_heartbeat_says_what_was_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_filter_that_hides_nothing_stands_in_a_plain_heartbeat(tmp_path: Path) -> None:
-    """Kinds that are no evidence may be chosen; what was chosen can be read all the same."""
+    """Kinds that are not evidence may be chosen; what was chosen can be read all the same."""
     scene = KeeperScene(tmp_path, filters=FiltersInForce("a filter"))
     scene.open(event_at(10_000))
 

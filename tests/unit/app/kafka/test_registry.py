@@ -128,7 +128,7 @@ def test_a_long_reason_is_cut(stub: _Stub) -> None:
 
 
 def test_an_endless_answer_is_cut(stub: _Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What answers with megabytes is no registry."""
+    """What answers with megabytes is not a registry."""
     monkeypatch.setattr(registry_link, "_MAX_ANSWER_BYTES", 1_000)
     stub.answers = [(200, b" " * 2_000 + b'{"id": 1}')]
     with pytest.raises(RegistryError, match="longer than any schema"):

@@ -157,7 +157,7 @@ def test_a_registry_that_was_away_costs_nothing_later(registry: _Registry, use: 
 def test_what_is_not_ours_is_refused_and_asked_for_once_a_minute(
     registry: _Registry, clock: _Clock, use: Use, foreign: Any
 ) -> None:
-    """By the record's full name; a text that is no schema is not ours either."""
+    """By the record's full name; a text that is not a schema is not ours either."""
     registry.texts[8] = json.dumps(foreign)
     assert not any(use(8) for _ in range(100))
     assert registry.asked == 1

@@ -161,7 +161,7 @@ def test_a_run_is_for_its_owner_only(first: Path) -> None:
 
 
 def test_an_interrupted_run_says_what_to_do_with_its_folder(archive: Archive, tmp_path: Path) -> None:
-    """Without a manifest it is no run."""
+    """Without a manifest it is not a run."""
     (tmp_path / "piece-00000-00000").write_bytes(b"half")
     with pytest.raises(ReplayError, match=r"is not empty.*if a replay there was interrupted, remove it"):
         replay(archive, tmp_path)

@@ -145,7 +145,7 @@ def test_a_run_of_another_release_is_compared_with_this_program(
 
 
 def test_what_cannot_be_compared_is_named(compare: Compare, policies: tuple[Path, Path], tmp_path: Path) -> None:
-    """A line that is no event, a folder that is no archive, and neither a policy nor a run."""
+    """A line that is not an event, a folder that is not an archive, and neither a policy nor a run."""
     lines = tmp_path / "events.json"
     lines.write_text("{}\nnothing\n")
     assert "line 2" in compare(lines, "--policy", policies[0]).output

@@ -57,7 +57,7 @@ def test_records_that_have_expired_are_not_waited_for_and_are_counted() -> None:
 
 
 def test_a_version_falls_behind_when_ends_are_not_reached_for_long() -> None:
-    """A short pause, as of a restarted broker, is no news; a long one is told, and its end too."""
+    """A short pause, as of a restarted broker, is not news; a long one is told, and its end too."""
     state = CatchUp()
     state.feed(0.0, [_sample(10, 10)])
     assert state.is_caught_up

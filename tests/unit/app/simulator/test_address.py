@@ -36,7 +36,7 @@ def test_addresses_are_read_and_written_alike(text: str, address: TcpAddress | U
     "text", ["", "localhost", ":1", "h:", "h:x", "h:-1", "h:65536", "h:١", "::1:80", "unix://", "unix://relative/path"]
 )
 def test_malformed_addresses_are_refused(text: str) -> None:
-    """What is no address is named in the error."""
+    """What is not an address is named in the error."""
     with pytest.raises(AddressError) as caught:
         parse_address(text)
 

@@ -85,7 +85,7 @@ def test_several_files_are_read_in_the_order_given(tmp_path: Path) -> None:
 
 
 def test_empty_file_has_no_events(tmp_path: Path) -> None:
-    """An empty file is no error here; whether it makes sense is the caller's question."""
+    """An empty file is not an error here; whether it makes sense is the caller's question."""
     assert list(read_events([_file(tmp_path, b"")])) == []
 
 
@@ -196,7 +196,7 @@ def test_line_that_is_no_event_is_named_and_costs_no_other(tmp_path: Path, bad: 
 
 
 def test_log_may_begin_with_other_lines(tmp_path: Path) -> None:
-    """The first lines of an agent's output are no events, and do not make a file of text one of protobuf."""
+    """The first lines of an agent's output are not events, and do not make a file of text one of protobuf."""
     log = 'time="2026-11-30T02:00:00Z" level=info msg="Starting tetragon"'
     kinds, unread = _served(_file(tmp_path, f"{log}\n{log}\n{EXEC_LINE}\n"))
 

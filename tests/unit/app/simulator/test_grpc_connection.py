@@ -243,7 +243,7 @@ def test_a_peer_that_goes_away_ends_the_connection() -> None:
 
 
 def test_what_comes_after_goodbye_is_ignored() -> None:
-    """Pings and resets that crossed the server's GOAWAY are no protocol errors, and nothing is said to them."""
+    """Pings and resets that crossed the server's GOAWAY are not protocol errors, and nothing is said to them."""
     client, server = Http2Client(), GrpcConnection()
     stream_id = _accepted(client, server)
     server.finish(stream_id, Status.UNAVAILABLE, "bye")

@@ -61,7 +61,7 @@ def test_the_account_follows_what_may_be_committed_and_not_what_is_finished() ->
 
 
 def test_offsets_that_hold_no_record_and_records_that_were_deleted_are_accounted_for_apart() -> None:
-    """The first are no loss; the second are, and the account says so for as long as the group lives."""
+    """The first are not a loss; the second are, and the account says so for as long as the group lives."""
     ledger = Ledger()
     ledger.open(TP, 0, seek=1)
     outcomes = [
@@ -190,5 +190,5 @@ def _admit(ledger: Ledger, first: int, number: int) -> HandOut:
 
 
 def test_a_note_ends_where_a_reader_that_knows_no_length_stops() -> None:
-    """In a zero byte, the only one; behind it may be bytes that are no text."""
+    """In a zero byte, the only one; behind it may be bytes that are not text."""
     assert Account(1, 2, 3, 4).note().index("\0") == len(Account(1, 2, 3, 4).note()) - 1

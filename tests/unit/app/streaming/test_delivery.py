@@ -111,7 +111,7 @@ def test_records_keep_key_value_partition_time_and_order(producers: list[_Produc
 
 
 def test_nothing_to_send_is_acknowledged_at_once(producers: list[_Producer]) -> None:
-    """A batch of events that are no calls must be finished too."""
+    """A batch of events that are not calls must be finished too."""
 
     async def scenario() -> None:
         assert await Delivery({}).deliver([_parcel(0, 0)]) == {}

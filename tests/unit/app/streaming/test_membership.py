@@ -116,7 +116,7 @@ def test_a_workers_folder_is_private_also_one_that_existed(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("damage", [b"", bytes(8), b"12345678\n", b"garbage!"])
 def test_a_damaged_word_of_a_folder_is_made_again(tmp_path: Path, damage: bytes) -> None:
-    """A power cut may leave the file empty; zeros are no part of a client's id."""
+    """A power cut may leave the file empty; zeros are not part of a client's id."""
     identity = identity_of(_settings(tmp_path), GROUP, 0)
     (identity.folder / "member").write_bytes(damage)
     again = identity_of(_settings(tmp_path), GROUP, 0)

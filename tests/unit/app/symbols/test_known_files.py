@@ -141,7 +141,7 @@ def test_names_of_other_code_are_no_names_of_this_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("snapshot", ["/dev/zero", "../current", "", "ab" * 31, "AB" * 32, "\x1b[31m" + "ab" * 32])
 def test_the_name_of_a_snapshot_is_a_strangers(snapshot: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Rows come from a topic: what is no digest is no file's name, and stands in no log."""
+    """Rows come from a topic: what is not a digest is not a file's name, and stands in no log."""
     store_with(tmp_path, {BUILD: [["inflate"]]})
 
     assert StoreFiles(SymbolStore.open(tmp_path)).names_then(BUILD, snapshot) is NoNames.NO_INDEX

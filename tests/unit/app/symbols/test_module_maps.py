@@ -93,6 +93,6 @@ def test_map_is_text_and_comes_back() -> None:
 
 @pytest.mark.parametrize("content", [b"/a\n", b"/a\tb\tc\td\n", b"/a\tb\t1\n", b"/a\tb\t1\t2\t3\n", b"\xff\t\n"])
 def test_line_that_is_no_file_is_damage(content: bytes) -> None:
-    """A map that cannot be read is no empty map."""
+    """A map that cannot be read is not an empty map."""
     with pytest.raises(SymbolStoreError):
         decode_module_map(content)

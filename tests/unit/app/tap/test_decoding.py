@@ -153,5 +153,5 @@ def _counted(document: Document | None) -> Any:
     ("key", "expected"), [(None, None), (b"kernel!f", "kernel!f"), (b"f\x003", "f\x003"), (b"\xff\x01", "0xff01")]
 )
 def test_keys_are_text_where_they_are_text(key: bytes | None, expected: str | None) -> None:
-    """A key that is no text is shown in hex."""
+    """A key that is not text is shown in hex."""
     assert key_text(key) == expected

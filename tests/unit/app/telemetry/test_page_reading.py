@@ -139,7 +139,7 @@ def test_a_counter_that_is_no_number_is_trouble(number: str) -> None:
 
 
 def test_binary_garbage_beside_a_counter_is_passed_over() -> None:
-    """Bytes that are no text hide no counter."""
+    """Bytes that are not text hide no counter."""
     with _server(_with_length(b"\x00\xff\xfe\x80\n" + PAGE + b"\xc3\x28")) as url:
         metrics = AgentMetrics(url)
         metrics.read(100)

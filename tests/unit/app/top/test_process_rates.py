@@ -54,7 +54,7 @@ def test_two_readings_give_rates_and_one_gives_none() -> None:
 
 
 def test_a_restart_is_counted_and_gives_no_rate() -> None:
-    """A counter that begins again is no negative rate, and a start that differs is a restart also if counters grew."""
+    """A counter that begins again has no negative rate; a start that differs is a restart even if counters grew."""
     history = ProcessHistory()
     history.rates(PageReading(10.0, 1_000.0, [_ingest(100, 80)]))
     (row,) = history.rates(PageReading(12.0, 1_002.0, [_ingest(900, 900, started=1_001.0)]))
@@ -77,7 +77,7 @@ def test_a_process_that_was_silent_meanwhile_has_its_rate_of_all_that_time() -> 
 
 
 def test_processes_of_a_kind_are_summed() -> None:
-    """With what was lost by cause, over all of them; heartbeats are no gaps."""
+    """With what was lost by cause, over all of them; heartbeats are not gaps."""
     rows = ProcessHistory().rates(PageReading(1.0, 1_000.0, [_ingest(1, 1), _ingest(5, 5, address="c:3"), _privacy(1)]))
     ingest, privacy = together(rows, {})
     assert (ingest.processes, ingest.dropped, ingest.gaps, ingest.waiting_records) == (2, 6, 10, 22)

@@ -79,7 +79,7 @@ def test_a_watch_has_a_readable_id(watch: Watch, watch_id: str) -> None:
 
 
 def test_a_record_comes_back_as_the_watch_that_it_describes() -> None:
-    """Empty texts mean that nothing is said; a record without a symbol is no watch."""
+    """Empty texts mean that nothing is said; a record without a symbol is not a watch."""
     assert from_record(BY_BOTH.as_record()) == BY_BOTH
     assert from_record(BY_PATH.as_record() | {"build_id": "", "vulnerability": ""}) == BY_PATH
     assert from_record(BY_PATH.as_record() | {"symbol": ""}) is WatchFault.NO_SYMBOL

@@ -139,7 +139,7 @@ def test_rows_that_an_answer_needs_do_not_expire() -> None:
 
 
 def test_an_event_that_a_stage_refused_may_have_been_a_hit() -> None:
-    """A dead letter is a gap from two minutes before its event was received; others in the same minute are no news."""
+    """A dead letter is a gap from two minutes before its event was received; others in the same minute are not news."""
     made = board(BY_BUILD)
     assert made.refuse(5 * DAY // 1_000_000)
     assert not made.refuse(5 * DAY // 1_000_000 + 59_999)

@@ -53,7 +53,7 @@ def test_needle_is_found_when_it_is_encoded(before: bytes, behind: bytes) -> Non
 
 @given(content=st.binary(max_size=200))
 def test_nothing_is_found_in_what_holds_no_canary(content: bytes) -> None:
-    """Arbitrary bytes are no leak."""
+    """Arbitrary bytes are not a leak."""
     assert secrets.traces(content) == []
 
 

@@ -92,7 +92,6 @@ class ConsoleAnswers:
 
     def prepare(self) -> None:
         """Make ready what whoever opens a first view would wait for."""
-        self._followed.symbols.order()
         self._nodes({"from": "24h"})
         self._answers()
         collect_seldom()  # a look for cycles among all rows would hold a search up
@@ -143,7 +142,7 @@ class ConsoleAnswers:
         )
         found = self._followed.symbols.find(wanted, _number(asked, "count", 50, MOST_ROWS))
         return {
-            "rows": [row.document(self._shown_name) for row in found.rows],
+            "rows": [row.document() for row in found.rows],
             "found": found.found,
             "of": found.of,
             "is_read": self._followed.is_read,

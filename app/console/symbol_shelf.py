@@ -1,14 +1,14 @@
 """The rows of hot symbols as far as a search needs them, in memory. The rest of a row stays in its topic.
 
-A search looks through all rows and takes those with the most hits; 100,000 rows take some 20 ms. Rows share texts that
-many of them have, such as the path of a file, and each such text is looked into once.
+A search looks through all rows and takes those with the most hits; 100,000 rows take some 15 ms. They are in no order,
+for rows change all the time, and to sort them again would take longer. Rows share texts that many of them have, such as
+the path of a file, and each such text is looked into once.
 """
 
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -16,15 +16,11 @@ from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
 from app.kafka.records import Recorded
 
 MAX_ROWS: Final = 1_000_000
-"""Of some 700 bytes here. Whoever may write the topic may write any number of rows; more are counted."""
+"""Of some 800 bytes here. Whoever may write the topic may write any number of rows; more are counted."""
 
-_symbol_id: Final = attrgetter("symbol_id")
 _hits: Final = attrgetter("hits")
 
 _MIN_PLACES: Final = 1_024
-
-_SORTED_FOR_SECONDS: Final = 2.0
-"""How long an order by hits is used while rows change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +65,8 @@ class ShelvedRow:
     partition: int
     offset: int
     names: str
+    shown_name: str
+    """The symbol as people read it, if that differs. To make it readable takes longer than a search."""
     places: "RowPlaces"
 
     @property
@@ -79,13 +77,13 @@ class ShelvedRow:
         except SymbolIdError:  # whoever may write the topic may write anything
             return ""
 
-    def document(self, shown_name: Callable[[str], str]) -> dict[str, Any]:
-        """As the page shows it; `shown_name` makes a symbol readable."""
+    def document(self) -> dict[str, Any]:
+        """As the page shows it."""
         symbol = self.name
         return {
             "symbol_id": self.symbol_id,
             "symbol": symbol,
-            "shown_name": shown_name(symbol),
+            "shown_name": self.shown_name or symbol,
             "module": self.places.module,
             "build_id": self.places.build_id or None,
             "is_kernel_space": self.is_kernel_space,
@@ -117,10 +115,6 @@ class SymbolShelf:
         self._max_rows = max_rows
         self._rows: dict[str, ShelvedRow] = {}
         self._places: dict[RowPlaces, RowPlaces] = {}
-        self._lock = threading.Lock()
-        self._sorted: list[ShelvedRow] = []
-        self._sorted_at = 0.0
-        self._changed = False
         self.left_out = 0
         """Rows for which there was no room."""
 
@@ -128,10 +122,9 @@ class SymbolShelf:
         """Take the newest record of a key, decoded; None removes the row."""
         key = (record.key or b"").decode("utf-8", "replace")
         if row is None:
-            self._changed |= self._rows.pop(key, None) is not None
+            self._rows.pop(key, None)
         elif key in self._rows or len(self._rows) < self._max_rows:
-            self._rows[key] = self._shelved(record, row, self._rows.get(key))
-            self._changed = True
+            self._rows[key] = self._shelved(key, record, row)
         else:
             self.left_out += 1
 
@@ -142,13 +135,9 @@ class SymbolShelf:
         """The row with this id."""
         return self._rows.get(symbol_id)
 
-    def order(self) -> None:
-        """Bring the rows in order, so that the next search need not."""
-        self._by_hits()
-
     def find(self, wanted: SymbolWanted, count: int) -> SymbolsFound:
-        """The `count` rows with the most hits among those that are wanted."""
-        rows = self._by_hits()
+        """The `count` rows with the most hits among those that are wanted; of equal ones those that came first."""
+        rows = list(self._rows.values())  # a copy, which no other thread changes
         lower = SymbolWanted(
             file=wanted.file.lower(),
             build_id=wanted.build_id.lower(),
@@ -161,27 +150,19 @@ class SymbolShelf:
             found = [row for row in found if id(row.places) in meeting]
         for word in wanted.text.lower().split():
             found = [row for row in found if word in row.names]
-        return SymbolsFound(tuple(found[:count]), len(found), len(rows))
+        return SymbolsFound(tuple(nlargest(count, found, key=_hits)), len(found), len(rows))
 
-    def _by_hits(self) -> list[ShelvedRow]:
-        with self._lock:
-            now = time.monotonic()
-            if self._changed and (not self._sorted or now - self._sorted_at > _SORTED_FOR_SECONDS):
-                self._changed = False
-                rows = list(self._rows.values())  # a copy, which no other thread changes
-                rows.sort(key=_symbol_id)
-                rows.sort(key=_hits, reverse=True)
-                self._sorted = rows
-                self._sorted_at = now
-            return self._sorted
-
-    def _shelved(self, record: Recorded, row: Mapping[str, Any], before: ShelvedRow | None) -> ShelvedRow:
-        """The row; what other rows or the row before have, too, is the same object."""
-        symbol_id, hits, confirmed_hits = row["symbol_id"], row["hits"], row["confirmed_hits"]
+    def _shelved(self, key: str, record: Recorded, row: Mapping[str, Any]) -> ShelvedRow:
+        """The row; what its key, other rows or the row before have, too, is the same object."""
+        symbol_id, symbol, hits, confirmed_hits = row["symbol_id"], row["symbol"], row["hits"], row["confirmed_hits"]
+        before = self._rows.get(key)
         if before is not None and before.symbol_id == symbol_id:
-            symbol_id, names = before.symbol_id, before.names
+            symbol_id, names, shown_name = before.symbol_id, before.names, before.shown_name
         else:
-            names = _names(symbol_id, row["symbol"], self._shown_name(row["symbol"]))
+            symbol_id = key if key == symbol_id else symbol_id
+            shown_name = self._shown_name(symbol)
+            names = _names(symbol_id, symbol, shown_name)
+            shown_name = "" if shown_name == symbol else shown_name
         return ShelvedRow(
             symbol_id=symbol_id,
             is_kernel_space=row["is_kernel_space"],
@@ -192,6 +173,7 @@ class SymbolShelf:
             partition=record.partition,
             offset=record.offset,
             names=names,
+            shown_name=shown_name,
             places=self._known_places(row),
         )
 

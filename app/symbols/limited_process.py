@@ -1,7 +1,8 @@
 """A process for input that strangers chose: one JSON line and a limited time for each request; replaced when it dies.
 
 An answer is one line, shorter than a pipe holds. A missing answer is a value, never an exception. The process starts
-with the first request, without the environment, and ends with its owner.
+with the first request, without the environment, and ends with its owner. Several threads may ask; one waits for the
+other, so each gets its own answer.
 """
 
 import enum
@@ -9,6 +10,7 @@ import json
 import selectors
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -42,9 +44,14 @@ class LimitedProcess:
         self._max_requests = max_requests
         self._process: subprocess.Popen[bytes] | None = None
         self._requests = 0
+        self._lock = threading.Lock()
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any] | NoAnswer:
         """Send a request and wait for its answer."""
+        with self._lock:
+            return self._asked(request)
+
+    def _asked(self, request: Mapping[str, Any]) -> dict[str, Any] | NoAnswer:
         process = self._running()
         assert process.stdin is not None
         self._requests += 1

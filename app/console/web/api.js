@@ -41,6 +41,28 @@ export function ask(name, parameters, signal) {
   return answerOf(`api/${name}${query.size ? `?${query}` : ""}`, { signal });
 }
 
+// `work`, one at a time: what is wanted while it runs is done once after it, with what is wanted by then. So no answer
+// waits for one that nobody looks at any more, and none is drawn over a newer one: `work` asks `isNewest` before it draws.
+export function latest(work) {
+  let running = null;
+  let isWanted = false;
+  const run = async () => {
+    try {
+      do {
+        isWanted = false;
+        await work(() => !isWanted);
+      } while (isWanted);
+    } finally {
+      running = null;
+    }
+  };
+  return () => {
+    isWanted = Boolean(running);
+    running ??= run();
+    return running;
+  };
+}
+
 export function tryOut(question) {
   return answerOf("api/try-out", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) });
 }

@@ -64,7 +64,8 @@ async function show() {
     if (mine !== shown) return;
     fill(main, root);
     document.title = `${view.title} – callstream`;
-    await view.show(root, Object.fromEntries(parameters), { signal: stop.signal, remember: (values) => remember(name, values), failed });
+    const keep = (values) => mine === shown && remember(name, values); // an answer that comes late moves nobody
+    await view.show(root, Object.fromEntries(parameters), { signal: stop.signal, remember: keep, failed });
   } catch (error) {
     if (mine !== shown || error.name === "AbortError") return;
     failed(root, error);

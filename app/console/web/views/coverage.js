@@ -1,6 +1,6 @@
 // A lane a node over time, and whether one window of one node can be trusted.
 
-import { ask } from "../api.js";
+import { ask, latest } from "../api.js";
 import { count, el, facts, fill, note, number, seconds, share, speak, svg, table, verdict, when } from "../dom.js";
 
 export const title = "Coverage";
@@ -12,13 +12,23 @@ export async function show(root, parameters, context) {
   const lanes = el("div", {});
   const probed = el("div", {});
   const answer = el("div", {});
+  const draw = latest((isNewest) => Promise.all([drawLanes(lanes, parameters, context, again, isNewest), drawProbed(probed, parameters, context, isNewest)]));
+  const again = async (changed) => {
+    Object.assign(parameters, changed);
+    context.remember(parameters);
+    try {
+      await draw();
+    } catch (error) {
+      if (error.name !== "AbortError") context.failed(fill(lanes), error);
+    }
+  };
   fill(root,
     el("h1", {}, "Coverage"),
     el("p", {}, "When ingest vouched for the events of each node, and where events may be missing. A window can be trusted if it is vouched for as a whole and no gap touches it."),
     el("h2", {}, "Can a window be trusted?"), windowForm(parameters, answer, context), answer,
-    el("h2", {}, "Nodes"), laneForm(parameters, lanes, probed, context), lanes,
+    el("h2", {}, "Nodes"), laneForm(parameters, again), lanes,
     el("h2", {}, "What was probed"), probed);
-  await Promise.all([draw(lanes, parameters, context), drawProbed(probed, parameters, context)]);
+  await draw();
   if (parameters.node && parameters.from) await judge(answer, parameters, context);
 }
 
@@ -64,42 +74,29 @@ async function judge(answer, { node, cluster, from, to }, { signal }) {
   speak(`${node}: ${found.trust}`);
 }
 
-function laneForm(parameters, lanes, probed, context) {
+function laneForm(parameters, again) {
   const span = el("select", { name: "span" }, [["2h", "2 hours"], ["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"]].map(([value, text]) => el("option", { value, selected: value === (parameters.span || "24h") }, text)));
   const form = el("form", { "aria-label": "Lanes", role: "search" }, el("label", {}, "Since", span), field("find", "Node or cluster", parameters.find, { type: "search" }));
-  const again = async (event) => {
+  const changed = (event) => {
     event.preventDefault();
-    Object.assign(parameters, values(form), { first: "" });
-    context.remember(parameters);
-    try {
-      await Promise.all([draw(lanes, parameters, context), drawProbed(probed, parameters, context)]);
-    } catch (error) {
-      if (error.name !== "AbortError") context.failed(fill(lanes), error);
-    }
+    again({ ...values(form), first: "" });
   };
-  form.addEventListener("submit", again);
-  form.addEventListener("input", again);
+  form.addEventListener("submit", changed);
+  form.addEventListener("input", changed);
   return form;
 }
 
-let asked = 0;
-
-async function draw(lanes, parameters, context) {
-  const mine = ++asked;
+async function drawLanes(lanes, parameters, context, again, isNewest) {
   const first = Number(parameters.first) || 0;
   const found = await ask("nodes", { from: parameters.span || "24h", find: parameters.find, first, count: PAGE }, context.signal);
-  if (mine !== asked) return;
+  if (!isNewest()) return;
   const nodes = document.getElementById("nodes");
   if (nodes) fill(nodes, found.lanes.map((row) => el("option", { value: row.node })));
   if (!found.nodes) {
     fill(lanes, note("", parameters.find ? "No node has this name." : "No node is known yet. Ingest tells of its node as soon as it is connected to Tetragon; the hot-symbols workers keep the table of nodes."));
     return;
   }
-  const to = (from) => () => {
-    parameters.first = String(from);
-    context.remember(parameters);
-    draw(lanes, parameters, context).catch((error) => context.failed(fill(lanes), error));
-  };
+  const to = (from) => () => again({ first: String(from) });
   fill(lanes,
     el("p", {}, `${count(found.nodes, "node", "nodes")}, the one that misses most first; events are missing of ${number(found.missing_nodes)}.`),
     legend(),
@@ -122,8 +119,9 @@ async function draw(lanes, parameters, context) {
     ], found.lanes));
 }
 
-async function drawProbed(probed, parameters, { signal }) {
+async function drawProbed(probed, parameters, { signal }, isNewest) {
   const found = await ask("probes", { from: parameters.span || "24h", find: parameters.find }, signal);
+  if (!isNewest()) return;
   fill(probed, found.policies ? table("Tracing policies that agents said were loaded; of each node the newest word", [
     { head: "Policy", row: true, name: true, cell: (row) => (row.namespace ? `${row.namespace}/` : "") + row.policy },
     { head: "Nodes", number: true, cell: (row) => number(row.nodes) },

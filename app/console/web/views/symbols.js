@@ -1,6 +1,6 @@
 // Search as you type among the functions that ran; any other name of a function is asked of workers.
 
-import { ask } from "../api.js";
+import { ask, latest } from "../api.js";
 import { count, el, fill, note, number, share, speak, table, when } from "../dom.js";
 
 export const title = "Symbols";
@@ -13,21 +13,19 @@ export async function show(root, parameters, context) {
   const others = el("div", {});
   const form = el("form", { role: "search", "aria-label": "Symbols" }, FIELDS.map(([name, text], at) => el("label", {}, text, el("input", { name, type: "search", value: parameters[name] || "", autocomplete: "off", spellcheck: "false", class: at ? null : "wide" }))));
   fill(root, el("h1", {}, "Symbols"), el("p", {}, "Functions that ran, most hits first. Parts of a name will do, several words too."), form, results, others);
-  let asked = 0;
-  const search = async () => {
-    const mine = ++asked;
+  const search = latest(async (isNewest) => {
     const wanted = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
-    context.remember(wanted);
     try {
       const found = await ask("symbols", { ...wanted, count: COUNT }, context.signal);
-      if (mine !== asked) return;
+      if (!isNewest()) return;
       fill(others);
       fill(results, rows(found, wanted), otherNames(wanted, others, context));
       speak(`${number(found.found)} of ${number(found.of)} symbols`);
     } catch (error) {
-      if (error.name !== "AbortError" && mine === asked) context.failed(fill(results), error);
+      if (error.name !== "AbortError" && isNewest()) context.failed(fill(results), error);
     }
-  };
+    context.remember(wanted); // after the rows, which somebody waits for
+  });
   form.addEventListener("input", search);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -1,6 +1,6 @@
 // Vulnerabilities for which functions are watched, each with what the answers say together.
 
-import { ask } from "../api.js";
+import { ask, latest } from "../api.js";
 import { command, count, el, fill, note, number, table, verdict, word } from "../dom.js";
 
 export const title = "Vulnerabilities";
@@ -10,16 +10,16 @@ export async function show(root, parameters, context) {
   const input = el("input", { name: "find", type: "search", class: "wide", value: parameters.find || "", autocomplete: "off", spellcheck: "false" });
   const form = el("form", { role: "search", "aria-label": "Vulnerabilities" }, el("label", {}, "Vulnerability", input));
   fill(root, el("h1", {}, "Vulnerabilities"), el("p", {}, "The watches by what they are for. Of several functions, the answer that matters most is shown: one hit is a hit, and never holds only if it holds for all."), form, results);
-  const draw = async () => {
+  const draw = latest(async (isNewest) => {
     const find = input.value.trim();
     context.remember({ find });
     try {
       const found = await ask("vulnerabilities", { find }, context.signal);
-      fill(results, listed(found, find));
+      if (isNewest()) fill(results, listed(found, find));
     } catch (error) {
-      if (error.name !== "AbortError") context.failed(fill(results), error);
+      if (error.name !== "AbortError" && isNewest()) context.failed(fill(results), error);
     }
-  };
+  });
   form.addEventListener("input", draw);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

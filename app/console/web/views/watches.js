@@ -1,6 +1,6 @@
 // The watch list with its answers.
 
-import { ask } from "../api.js";
+import { ask, latest } from "../api.js";
 import { command, count, el, fill, note, number, speak, table, verdict, when } from "../dom.js";
 
 export const title = "Watches";
@@ -13,36 +13,39 @@ export async function show(root, parameters, context) {
   const kinds = el("select", { name: "answer" }, KINDS.map(([value, text]) => el("option", { value, selected: value === (parameters.answer || "") }, text)));
   const form = el("form", { role: "search", "aria-label": "Watches" }, el("label", {}, "Function, file or vulnerability", el("input", { name: "find", type: "search", class: "wide", value: parameters.find || "", autocomplete: "off", spellcheck: "false" })), el("label", {}, "Answer", kinds));
   fill(root, el("h1", {}, "Watches"), el("p", {}, "Whether functions run that somebody asked about. An answer says never only if nothing could have been missed."), form, results);
-  let asked = 0;
-  const draw = async (first) => {
-    const mine = ++asked;
+  let first = Number(parameters.first) || 0;
+  const draw = latest(async (isNewest) => {
     const wanted = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
     context.remember({ ...wanted, first: first ? String(first) : "" });
     try {
       const found = await ask("watches", { ...wanted, first, count: PAGE }, context.signal);
-      if (mine !== asked) return;
-      fill(results, listed(found, first, draw));
-      speak(`${number(found.found)} watches`);
+      if (!isNewest()) return;
+      fill(results, listed(found, first, to));
+      speak(count(found.found, "watch", "watches"));
     } catch (error) {
-      if (error.name !== "AbortError" && mine === asked) context.failed(fill(results), error);
+      if (error.name !== "AbortError" && isNewest()) context.failed(fill(results), error);
     }
+  });
+  const to = (place) => {
+    first = place;
+    return draw();
   };
-  form.addEventListener("input", () => draw(0));
+  form.addEventListener("input", () => to(0));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    draw(0);
+    to(0);
   });
-  await draw(Number(parameters.first) || 0);
+  await draw();
 }
 
-function listed(found, first, draw) {
+function listed(found, first, to) {
   if (!found.watches) return note("", "Nothing is watched. The console only reads; whoever may write the watch list adds a function with:", command("callstream watch add FUNCTION --build-id BUILD_ID --vulnerability CVE"));
   if (!found.found) return note("", "No watch matches.");
   const said = KINDS.filter(([kind]) => found.kinds[kind]).map(([kind, text]) => `${number(found.kinds[kind])} ${text.toLowerCase()}`).join(", ");
   return [
     el("p", { class: "soft" }, `${count(found.watches, "watch", "watches")}: ${said}`),
     watchTable("Watches, those that matter most first", found.rows),
-    found.found > PAGE ? el("div", { class: "bar" }, el("button", { type: "button", disabled: first === 0, on: { click: () => draw(Math.max(0, first - PAGE)) } }, "Before"), el("span", {}, `${number(first + 1)} to ${number(Math.min(first + PAGE, found.found))} of ${number(found.found)}`), el("button", { type: "button", disabled: first + PAGE >= found.found, on: { click: () => draw(first + PAGE) } }, "More")) : null,
+    found.found > PAGE ? el("div", { class: "bar" }, el("button", { type: "button", disabled: first === 0, on: { click: () => to(Math.max(0, first - PAGE)) } }, "Before"), el("span", {}, `${number(first + 1)} to ${number(Math.min(first + PAGE, found.found))} of ${number(found.found)}`), el("button", { type: "button", disabled: first + PAGE >= found.found, on: { click: () => to(first + PAGE) } }, "More")) : null,
   ];
 }
 

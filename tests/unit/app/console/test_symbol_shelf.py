@@ -72,12 +72,39 @@ def test_what_is_left_out_of_an_answer_is_counted(shelf: SymbolShelf) -> None:
     assert found.found == 2
 
 
+@pytest.mark.parametrize("count", range(6))
+def test_an_answer_has_the_rows_with_the_most_hits(shelf: SymbolShelf, count: int) -> None:
+    """In their order, as many as are wanted, and of equal ones those that came first."""
+    found = shelf.find(SymbolWanted(), count)
+    assert [row.symbol_id for row in found.rows] == ["a!SSL_write", "kernel!do_sys", "b!_ZN3foo3barEv", "a!SSL_read"][
+        :count
+    ]
+    assert shelf.find(SymbolWanted(text="nowhere"), count).rows == ()
+
+
+def test_a_search_makes_no_name_readable() -> None:
+    """A name is made readable once, when its row comes: it takes longer than a search among all rows."""
+    asked: list[str] = []
+
+    def shown_name(symbol: str) -> str:
+        asked.append(symbol)
+        return f"readable {symbol}"
+
+    shelf = SymbolShelf(shown_name)
+    for offset in range(3):
+        shelf.take(_record("a!SSL_read", offset), _row("a!SSL_read") | {"hits": 5 + offset})
+    (row,) = shelf.find(SymbolWanted(text="readable ssl"), 10).rows
+    assert (row.document()["shown_name"], row.document()["symbol"]) == ("readable SSL_read", "SSL_read")
+    assert asked == ["SSL_read"]
+
+
 def test_the_newest_record_of_a_row_counts(shelf: SymbolShelf) -> None:
-    """With the place where it lies; a tombstone removes the row."""
+    """With the place where it lies, from the next search on; a tombstone removes the row."""
     shelf.take(_record("a!SSL_read", 77), _row("a!SSL_read") | {"hits": 100})
     row = shelf.get("a!SSL_read")
     assert row is not None
     assert (row.hits, row.offset) == (100, 77)
+    assert shelf.find(SymbolWanted(), 1).rows == (row,)
     shelf.take(_record("a!SSL_read", 78), None)
     assert shelf.get("a!SSL_read") is None
 

@@ -1,6 +1,7 @@
 """Symbols are shown demangled, and no name takes the program that shows it with it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -65,6 +66,15 @@ def test_name_that_attacks_the_demangler_is_shown_as_it_is(symbol: str) -> None:
 
         assert shown == symbol or len(shown) < 10_001
         assert display.name("_ZN4shop3putEv") == "shop::put()"
+
+
+def test_threads_that_ask_at_once_each_get_their_own_name() -> None:
+    """Where one reads rows and others answer questions, no function is shown under the name of another."""
+    symbols = [f"_ZN4shop{len(name := f'put_{number}')}{name}Ev" for number in range(400)]
+    with SymbolDisplay() as display, ThreadPoolExecutor(4) as threads:
+        shown = list(threads.map(display.name, symbols))
+
+    assert shown == [f"shop::put_{number}()" for number in range(400)]
 
 
 def test_display_without_a_demangler_shows_names_as_they_are() -> None:

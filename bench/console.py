@@ -2,7 +2,8 @@
 
 Rows of symbols, nodes, watches and answers are written to a real broker as the stages write them. Measured are, from a
 browser: the time from opening a view to its data, and from a key that is pressed in the search to the rows on the
-page; the memory of the server and of the page; and what a look at the pipeline costs a worker.
+page, while rows change as those of a busy fleet do; the memory of the server and of the page; and what a look at the
+pipeline costs a worker.
 """
 
 import argparse
@@ -10,9 +11,12 @@ import os
 import signal
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +51,9 @@ SEARCHES: Final = ("_ZN4shop", "handler_77", "lib_12.so", "parse", "zzz")
 SCRAPES: Final = 200
 _OPENED: Final = 5
 """How often each view is opened."""
+_SCATTER: Final = 61_803
+_CHANGING: Final = 200
+"""Rows that are written again each second while somebody searches."""
 HOUR: Final = 3_600 * NS_PER_SECOND
 _READ_SECONDS: Final = 300.0
 _MOST_WAITING: Final = 50_000
@@ -80,21 +87,52 @@ def main() -> None:
                 assert time.monotonic() - began < _READ_SECONDS
                 time.sleep(0.2)
             read_seconds = time.monotonic() - began
-            tables = [
-                _views(shown),
-                _costs(shown, read_seconds, _scrape_ms(worker.http_address(), worker.pid)),
-            ]
+            with _changing(run, options.symbols):
+                tables = [
+                    _views(shown),
+                    _costs(shown, read_seconds, _scrape_ms(worker.http_address(), worker.pid)),
+                ]
         assert run.end(f"{Stage.PRIVACY.value}-0", signal.SIGTERM) == 0
     busy = f"{os.getloadavg()[0]:.1f} programs on {os.cpu_count()} processors wanted to run: times wait for others"
     settings = {"symbols": options.symbols, "nodes": options.nodes, "watches": options.watches, "load": busy}
+    settings["rows that change a second"] = _CHANGING
     tables = [Table(one.title, settings, one.rows, one.note) for one in tables]
     for table in tables:
         print(text_of(table))
     print(record("console", tables))
 
 
+def _producer(run: PipelineRun) -> Producer:
+    return Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
+
+
+@contextmanager
+def _changing(run: PipelineRun, count: int) -> Iterator[None]:
+    """Write rows again all the time, each with one hit more."""
+    producer, ended = _producer(run), threading.Event()
+    schema_id, name = registered_id(run.settings, topics.HOT_SYMBOLS), run.settings.name(topics.HOT_SYMBOLS)
+    changed = list(islice(_rows(count, time.time_ns()), _CHANGING * 10))
+
+    def write() -> None:
+        for number, row in enumerate(cycle(changed)):
+            row["hits"] += 1
+            producer.produce(name, records.encode(records.HOT_SYMBOL, schema_id, row), row["symbol_id"].encode())
+            producer.poll(0)
+            if number % _CHANGING == 0 and ended.wait(1.0):
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+        assert producer.flush(120) == 0
+
+
 def _write(run: PipelineRun, options: argparse.Namespace) -> None:
-    producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
+    producer = _producer(run)
 
     ids = {topic: registered_id(run.settings, topic) for topic in _RECORDS}
 
@@ -127,13 +165,15 @@ def _rows(count: int, now_ns: int) -> Iterator[dict[str, Any]]:
     hour = now_ns // HOUR
     for number in range(count):
         build_id = f"{number % 400:040x}"
-        symbol = f"_ZN4shop6module{number % 997}handler_{number}parseEPKcm"
+        names = (f"module_{number % 997}", f"handler_{number}parse")
+        symbol = f"_ZN4shop{''.join(f'{len(name)}{name}' for name in names)}EPKcm"
+        hits = 1 + number * _SCATTER % count  # the most hits lie anywhere
         bare = published_record(f"{build_id}!{symbol}", Tally("/opt/shop/lib.so"))
         seen = {"last_seen_ns": now_ns - number}
         yield bare | {
             "module": f"/opt/shop/lib/lib_{number % 400}.so",
-            "hits": count - number,
-            "confirmed_hits": count - number,
+            "hits": hits,
+            "confirmed_hits": hits,
             "first_seen_ns": now_ns - 24 * HOUR,
             "last_seen_ns": now_ns - number,
             "hourly_hits": [{"hour": hour - back, "hits": 1 + number % 50} for back in reversed(range(24))],

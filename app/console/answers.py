@@ -159,7 +159,7 @@ class ConsoleAnswers:
         found = self._followed.symbols.get(symbol_id)
         if found is None:
             still = "" if self._followed.is_read else "; the rows are still being read"
-            raise QuestionError(HTTPStatus.NOT_FOUND, f"no row has this id{still}")
+            raise QuestionError(HTTPStatus.NOT_FOUND, f"no row has this id: rows without hits expire{still}")
         return found
 
     def _row(self, shelved: ShelvedRow) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class ConsoleAnswers:
     def _watch(self, asked: Asked) -> dict[str, Any]:
         found = self._answers().one(_needed(asked, "id"))
         if found is None:
-            raise QuestionError(HTTPStatus.NOT_FOUND, "nothing is watched under this id")
+            raise QuestionError(HTTPStatus.NOT_FOUND, "nothing is watched under this id; the watch may have been removed")
         return found
 
     def _vulnerabilities(self, asked: Asked) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import { number } from "./dom.js";
 const SHADES = ["#7a7f8a", "#0b8a6f", "#b3541e", "#0b57d0"];
 const DARK_SHADES = ["#a9b0bc", "#5fd0b5", "#f0a070", "#8ab4ff"];
 
+const SECONDS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400]; // between two labels: each is another
+
 function colours() {
   const style = getComputedStyle(document.documentElement);
   return { ink: style.getPropertyValue("--soft").trim(), line: style.getPropertyValue("--line").trim(), accent: style.getPropertyValue("--accent").trim() };
@@ -19,7 +21,7 @@ function axes() {
   const { ink, line } = colours();
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
   const clock = (_chart, times) => times.map((time) => clockTime(time, times.length > 1 && times[1] - times[0] < 60 ? 19 : 16));
-  return [{ ...axis, values: clock, space: 90 }, { ...axis, size: 64, values: (_chart, values) => values.map((value) => number(value)) }];
+  return [{ ...axis, values: clock, space: 90, incrs: SECONDS }, { ...axis, size: 64, values: (_chart, values) => values.map((value) => number(value)) }];
 }
 
 function name(root, text) {

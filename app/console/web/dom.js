@@ -85,7 +85,7 @@ export function table(caption, columns, rows) {
   const cls = (column) => [column.number && "number", column.name && "name"].filter(Boolean).join(" ") || null;
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {},
-      el("caption", {}, caption),
+      el("caption", {}, el("span", {}, caption)),
       el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: cls(column) }, column.head)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column) => el(column.row ? "th" : "td", { class: cls(column), scope: column.row ? "row" : null }, column.cell(row))))))));
 }

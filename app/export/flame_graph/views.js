@@ -186,7 +186,7 @@ const table = () => {
     name.type = reach.type = "button";
     const numbers = [count(one.own), count(one.total), ...(before ? [points(one.by)] : [])];
     return element("tr", {}, element("td", { class: "function" }, name, " ", reach),
-      ...numbers.map((text) => element("td", { class: "number" }, text)), element("td", {}, saidOf(one.frame)),
+      ...numbers.map((text) => element("td", { class: "number" }, text)), element("td", { class: "said" }, saidOf(one.frame)),
       element("td", { class: "file" }, frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
   }));
 };

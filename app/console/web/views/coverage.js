@@ -7,6 +7,7 @@ export const title = "Coverage";
 
 const DOUBTS = new Set(["LossesUnread", "Unvouched", "Expired"]);
 const PAGE = 50;
+const NARROWEST = 3; // of a thousand: what lasts seconds is seen too, also where it ends now
 
 export async function show(root, parameters, context) {
   const lanes = el("div", {});
@@ -98,7 +99,7 @@ async function drawLanes(lanes, parameters, context, again, isNewest) {
   }
   const to = (from) => () => again({ first: String(from) });
   fill(lanes,
-    el("p", {}, `${count(found.nodes, "node", "nodes")}, the one that misses most first; events are missing of ${number(found.missing_nodes)}.`),
+    el("p", {}, `${count(found.nodes, "node", "nodes")}${found.nodes > 1 ? ", the one that misses most first" : ""}. ${found.missing_nodes ? `Events may be missing of ${count(found.missing_nodes, "node", "nodes")}.` : "Nothing is missing."}`),
     legend(),
     el("div", { class: "lanes" },
       found.lanes.flatMap((row) => lane(row, found, parameters, context)),
@@ -111,7 +112,7 @@ async function drawLanes(lanes, parameters, context, again, isNewest) {
       { head: "Node", row: true, cell: (row) => named(row) },
       { head: "Vouched", number: true, cell: (row) => seconds(row.watched_ms / 1000) },
       { head: "Missing", number: true, cell: (row) => seconds(row.missing_ms / 1000) },
-      { head: "Events lost", number: true, cell: (row) => row.events_lost === null ? "not counted" : number(row.events_lost) },
+      { head: "Counted as lost", number: true, cell: (row) => row.events_lost === null ? "not counted" : number(row.events_lost) },
       { head: "Why", cell: (row) => [...new Set(row.lane.missing.map((part) => part[2]))].join(", ") || "–" },
       { head: "Vouched until", cell: (row) => when(row.vouched_until) },
       { head: "Gone", cell: (row) => row.gone_by === null ? "–" : [when(row.gone), ` by the word of ${row.gone_by || "nobody in particular"}`] },
@@ -144,7 +145,8 @@ function legend() {
 function lane(row, { from_ms: from, to_ms: to }, parameters, context) {
   const width = 1000;
   const x = (ms) => (width * (ms - from)) / (to - from);
-  const rects = (parts, cls, y, height) => parts.map(([begin, end, cause]) => svg("rect", { class: typeof cls === "function" ? cls(cause) : cls, x: x(begin), y, width: Math.max(2, x(end) - x(begin)), height }, svg("title", {}, `${cause || ""} ${new Date(begin).toISOString()} to ${new Date(end).toISOString()}`)));
+  const wide = (begin, end) => Math.max(NARROWEST, x(end) - x(begin));
+  const rects = (parts, cls, y, height) => parts.map(([begin, end, cause]) => svg("rect", { class: typeof cls === "function" ? cls(cause) : cls, x: Math.min(x(begin), width - wide(begin, end)), y, width: wide(begin, end), height }, svg("title", {}, `${cause || ""} ${new Date(begin).toISOString()} to ${new Date(end).toISOString()}`)));
   const whole = row.watched_ms + row.missing_ms;
   const said = `${named(row)}: ${share(row.watched_ms, whole)} vouched for; ${count(row.lane.missing.length, "stretch", "stretches")} in which events may be missing`;
   const choose = () => {

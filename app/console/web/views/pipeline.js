@@ -112,6 +112,6 @@ function processes(found) {
     { head: "Waiting", number: true, cell: (row) => number(row.waiting_records) },
     { head: "Restarts seen", number: true, cell: (row) => number(row.restarts) },
     { head: "Up", number: true, cell: (row) => seconds(row.up_seconds) },
-    { head: "Version", cell: (row) => row.version },
+    { head: "Version", cell: (row) => row.version.replace(/\b([0-9a-f]{12})[0-9a-f]{28}\b/, "$1") },
   ], found.processes) : el("p", {}, "No process is known.")];
 }

@@ -90,6 +90,10 @@ function left(one) {
   return one && one.left !== null ? el("span", { class: "name" }, one.left) : "–";
 }
 
+function becomes(one) {
+  return [fate(one), one && one.left !== null ? el("div", {}, left(one)) : null, one && one.rules.length ? el("div", { class: "soft small" }, rules(one)) : null];
+}
+
 function explained(found) {
   const [policy] = found.policies;
   return [el("h2", {}, `Under ${policy.name}`), el("p", { class: "soft small" }, "Policy ", el("code", {}, policy.policy_id)), found.events.map(({ number: at, by_policy: [story] }) => {
@@ -122,8 +126,8 @@ function compared(found) {
     rows.length ? table(`${count(rows.length, "field differs", "fields differ")} in ${count(found.events.length, "event", "events")}`, [
       { head: "Event", number: true, cell: (row) => row.at },
       { head: "Field", row: true, name: true, cell: (row) => row.name },
-      { head: `Under ${one.name}`, cell: (row) => [fate(row.a), el("div", {}, left(row.a)), el("div", { class: "soft small" }, rules(row.a))] },
-      { head: `Under ${other.name}`, cell: (row) => [fate(row.b), el("div", {}, left(row.b)), el("div", { class: "soft small" }, rules(row.b))] },
+      { head: `Under ${one.name}`, cell: (row) => becomes(row.a) },
+      { head: `Under ${other.name}`, cell: (row) => becomes(row.b) },
     ], rows) : el("p", {}, "The two policies let out the same of these events.")];
 }
 

@@ -14,6 +14,7 @@ export async function show(root, parameters, context) {
     fill(root, el("h1", {}, "Symbol"), note("", "No symbol is named.", el("p", {}, el("a", { href: "#/symbols" }, "Search for one"))));
     return;
   }
+  fill(root, el("p", {}, el("a", { href: "#/symbols" }, "← Symbols")), el("h1", {}, title));
   const { row, shown_name: shownName } = await ask("symbol", { id }, context.signal);
   const chart = el("div", { class: "chart" });
   const paths = el("div", {});

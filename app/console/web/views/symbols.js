@@ -37,7 +37,8 @@ export async function show(root, parameters, context) {
 function rows(found, wanted) {
   if (!found.of) return note("", found.is_read ? "No function is known yet. The hot-symbols workers publish the first rows some seconds after the first calls." : "The rows are still being read.");
   if (!found.found) return note("", "No row matches. A function that never ran has no row, and neither has one that nobody looked at: to learn that it never runs, watch it.", wanted.text ? el("p", {}, el("a", { href: `#/watches?find=${encodeURIComponent(wanted.text)}` }, "Is it watched?")) : null);
-  return [el("p", { class: "soft" }, `${number(Math.min(found.found, COUNT))} of ${count(found.found, "symbol", "symbols")} that match, of ${number(found.of)}`), symbolTable("Symbols, most hits first", found.rows)];
+  const matching = found.found < found.of ? ` that ${found.found === 1 ? "matches" : "match"}, of ${number(found.of)}` : "";
+  return [el("p", { class: "soft" }, `${number(Math.min(found.found, COUNT))} of ${count(found.found, "symbol", "symbols")}${matching}`), symbolTable("Symbols, most hits first", found.rows)];
 }
 
 export function symbolTable(caption, found) {

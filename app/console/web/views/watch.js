@@ -10,6 +10,7 @@ export async function show(root, { id }, { signal }) {
     fill(root, el("h1", {}, "Watch"), note("", "No watch is named.", el("p", {}, el("a", { href: "#/watches" }, "See all watches"))));
     return;
   }
+  fill(root, el("p", {}, el("a", { href: "#/watches" }, "← Watches")), el("h1", {}, title));
   const found = await ask("watch", { id }, signal);
   const { answer } = found;
   const whole = answer.watched_ms + answer.missing_ms;
@@ -33,8 +34,8 @@ export async function show(root, { id }, { signal }) {
     found.reasons.length ? table("Reasons", [
       { head: "Reason", row: true, cell: (one) => one.words },
       { head: "What to do", cell: (one) => one.remedy },
-    ], found.reasons) : el("p", {}, "No reason is given."),
-    answer.reasons_more ? el("p", { class: "soft" }, `and ${count(answer.reasons_more, "reason", "reasons")} more`) : null,
+    ], found.reasons) : el("p", {}, answer.answer === "Hit" ? "Nothing puts it in doubt." : "No reason is given."),
+    answer.reasons_more ? el("p", { class: "soft" }, `and ${count(answer.reasons_more, "more reason", "more reasons")}`) : null,
     answer.gaps.length ? [table("Longest gaps", [
       { head: "Node", row: true, cell: (gap) => (gap.cluster ? `${gap.cluster}/` : "") + (gap.node || "any node") },
       { head: "Cause", cell: (gap) => gap.cause },

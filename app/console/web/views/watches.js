@@ -54,7 +54,7 @@ export function watchTable(caption, rows) {
     { head: "Answer", cell: (row) => verdict(row.answer) },
     { head: "Function", row: true, name: true, cell: (row) => el("a", { class: "name", href: `#/watch?id=${encodeURIComponent(row.watch_id)}` }, row.watch_id) },
     { head: "Hits", number: true, cell: (row) => number(row.hits) },
-    { head: "Why", cell: (row) => [row.why || "–", row.reasons_more ? el("div", { class: "soft small" }, `and ${count(row.reasons_more, "reason", "reasons")} more`) : null] },
+    { head: "Why", cell: (row) => [row.why || "–", row.reasons_more ? el("div", { class: "soft small" }, `and ${count(row.reasons_more, "more reason", "more reasons")}`) : null] },
     { head: "For", cell: (row) => row.vulnerabilities.join(", ") || "–" },
     { head: "Since", cell: (row) => when(row.since) },
   ], rows);

@@ -6,14 +6,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from confluent_kafka import Producer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+from app.console.followed_topics import NODES
 from app.kafka.records import Recorded
 from app.stages.worker import registered_id
 from schemas.topics import TOPICS, Access
@@ -21,7 +22,7 @@ from tests.support.breakable_broker import BreakableBroker
 from tests.support.browser import PROGRAM, Seen, barriers, browser, page_in
 from tests.support.console_scene import TOKEN, VIEWS, Console, console_scene
 from tests.support.events import event
-from tests.support.hostile_records import Hostility
+from tests.support.hostile_records import Hostility, hostile_nodes
 from tests.support.pipeline_run import PipelineRun
 from tests.support.signed_runs import KEY, make_evidence
 
@@ -157,6 +158,22 @@ def test_symbols_are_found_while_one_types(shown: Shown, page: Page) -> None:
     page.get_by_role("region", name="The first, the last").get_by_role("link").first.click()
     expect(page.get_by_role("heading", level=1, name="Audit")).to_be_visible()
     expect(page.get_by_text("Found at partition")).to_be_visible(timeout=20_000)
+
+
+def test_a_search_asks_one_question_at_a_time(shown: Shown, page: Page) -> None:
+    """What is typed while one is asked is asked once after it, as it is by then."""
+    shown.open(page, "symbols")
+    held: list[Route] = []
+    asked: list[str] = []
+    page.route("**/api/symbols?*", lambda route: route.continue_() if held else held.append(route))
+    page.on("request", lambda request: asked.append(request.url) if "/api/symbols?" in request.url else None)
+    page.get_by_label("Function").press_sequentially("do_sysc")
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+    found = page.get_by_role("region", name="Symbols, most hits first").get_by_role("rowheader")
+    expect(found).to_have_count(shown.console.ask("api/symbols?text=do_sysc")["found"], timeout=10_000)
+    assert [parse_qs(urlsplit(url).query)["text"] for url in asked] == [["d"], ["do_sysc"]]
 
 
 def test_stacks_are_drawn_in_the_console_as_in_the_exported_file(shown: Shown, page: Page) -> None:
@@ -341,8 +358,13 @@ def test_hostile_records_change_nothing_but_text(shown: Shown) -> None:
     for topic in ids:
         records = [(record.key, record.value) for record in hostility.records(topic, HOSTILE_RECORDS)]
         _send(run, topic, records)
+    _send(run, NODES, hostile_nodes(HOSTILE_RECORDS, time.time_ns()))
     deadline = time.monotonic() + 60
-    while not shown.console.ask("api/about")["refused"] or shown.console.ask("api/letters")["letters"] <= letters:
+    while (
+        not (about := shown.console.ask("api/about"))["refused"]
+        or about["nodes"] < HOSTILE_RECORDS // 2
+        or shown.console.ask("api/letters")["letters"] <= letters
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     with page_in(shown.browser) as (page, seen):

@@ -3,15 +3,20 @@
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from agents.coverage.covering import node_key
+from agents.coverage.node_coverage import NodeCoverage
 from schemas import avro_wire, records, topics
+from schemas.coverage import CoverageGap, GapCause
+from schemas.node import NodeId
 from schemas.proto_wire import varint
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from schemas.units import NS_PER_SECOND
 from tests.support.hostile_text import HOSTILE, hostile_value
 
 LONGS: Final = (0, 1, -1, 1 << 31, (1 << 63) - 1, -(1 << 63), 1_700_000_000_000_000_000)
@@ -51,6 +56,23 @@ _NUMBERS: Final[dict[int, tuple[float, ...]]] = {
     FieldDescriptor.TYPE_FIXED64: (0, 1, (1 << 64) - 1),
 }
 """By type of a field; all others take `LONGS`."""
+
+
+def hostile_nodes(count: int, now_ns: int) -> list[tuple[bytes | None, bytes | None]]:
+    """Rows of the workers' table of nodes, which somebody else wrote: names that forge, and values that are no rows."""
+    known = NodeCoverage()
+    heartbeat = CoverageGap(
+        node=HOSTILE,
+        cluster=HOSTILE,
+        from_ns=now_ns - 3_600 * NS_PER_SECOND,
+        to_ns=now_ns,
+        cause=GapCause.HEARTBEAT,
+        session=HOSTILE,
+        ingest_version=HOSTILE,
+    )
+    known.add([heartbeat, replace(heartbeat, cause=GapCause.UNKNOWN)])
+    nodes = [node_key(NodeId(HOSTILE, f"{HOSTILE} {number}")) for number in range(count)]
+    return [(key, known.to_bytes() if number % 2 else HOSTILE.encode()) for number, key in enumerate(nodes)]
 
 
 @dataclass(frozen=True, slots=True)

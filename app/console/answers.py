@@ -210,7 +210,7 @@ class ConsoleAnswers:
     def _watch(self, asked: Asked) -> dict[str, Any]:
         found = self._answers().one(_needed(asked, "id"))
         if found is None:
-            raise QuestionError(HTTPStatus.NOT_FOUND, "nothing is watched under this id; the watch may have been removed")
+            raise QuestionError(HTTPStatus.NOT_FOUND, "no watch has this id; it may have been removed")
         return found
 
     def _vulnerabilities(self, asked: Asked) -> dict[str, Any]:

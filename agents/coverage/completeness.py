@@ -6,7 +6,7 @@ may know says that it is gone. Every node counts for every file.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agents.coverage.fleet_times import FleetTimes
@@ -99,6 +99,7 @@ class FleetAccount:
         self._sightings = sightings
         self._expected: dict[Beginning, None] = {}
         self._shares: dict[Beginning, Share] = {}
+        self._since: dict[tuple[int, int | None], Completeness] = {}
         self._expected_sighted: dict[str, dict[Beginning, None]] = {}
         self._sighted: dict[tuple[str, Beginning], NodeTime] = {}
         """Few bytes for each question, where the sums of a file take a megabyte."""
@@ -121,12 +122,20 @@ class FleetAccount:
         """
         if not self.until_ns or self.until_ns <= since_ns:
             return Completeness()
-        beginning = self._beginning(since_ns, forgotten_ns)
+        found = self._since.get((since_ns, forgotten_ns))
+        if found is None:
+            beginning = self._beginning(since_ns, forgotten_ns)
+            found = self._since[since_ns, forgotten_ns] = self._of_fleet(since_ns, beginning)
+        if file is None or file not in self._sightings:
+            return found
+        return replace(found, sighted=self._sighted_on(file, self._beginning(since_ns, forgotten_ns)))
+
+    def _of_fleet(self, since_ns: int, beginning: Beginning) -> Completeness:
+        """The answer for no file."""
         ended = {by: len(ends) - bisect_right(ends, since_ns) for by, ends in self._ended.items()}
         return Completeness(
             until_ns=self.until_ns,
             share=self._share(beginning),
-            sighted=self._sighted_on(file, beginning),
             is_vouched_twice=self._twice_until_ns > since_ns,
             is_every_node_known=self._followed_from_ns <= since_ns,
             retired=tuple(sorted((by, nodes) for by, nodes in ended.items() if nodes)),
@@ -153,15 +162,12 @@ class FleetAccount:
             self._shares |= zip(beginnings, self._sums.since(beginnings), strict=True)
         return self._shares[beginning]
 
-    def _sighted_on(self, file: str | None, beginning: Beginning) -> NodeTime | None:
+    def _sighted_on(self, file: str, beginning: Beginning) -> NodeTime:
         """Of the nodes on which the file was seen, since it was: it is not known when it was gone."""
-        seen = None if file is None else self._sightings.get(file)
-        if file is None or seen is None:
-            return None
         found = self._sighted.get((file, beginning))
         if found is None:
             beginnings = [*({beginning: None} | self._expected_sighted.pop(file, {}))]
-            sums = NodeTimeSums(self._times, self._times.moments(seen), self._shared)
+            sums = NodeTimeSums(self._times, self._times.moments(self._sightings[file]), self._shared)
             for one, time in zip(beginnings, sums.node_times(beginnings), strict=True):
                 self._sighted[file, one] = time
             found = self._sighted[file, beginning]

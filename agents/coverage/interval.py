@@ -4,7 +4,7 @@ An interval of no length (`from_ns == to_ns`) is an instant: something happened 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 
 class Stretch(Protocol):
@@ -19,6 +19,9 @@ class Stretch(Protocol):
         """The end, not included."""
 
 
+StretchT = TypeVar("StretchT", bound=Stretch)
+
+
 class Interval(NamedTuple):
     """A stretch of time; tuples sort by their beginning."""
 
@@ -31,6 +34,12 @@ def touches(one: Stretch, window: Interval) -> bool:
     if one.from_ns == one.to_ns:
         return window.from_ns <= one.from_ns < window.to_ns
     return one.from_ns < window.to_ns and one.to_ns > window.from_ns
+
+
+def touching(ones: Iterable[StretchT], window: Interval) -> list[StretchT]:
+    """Those that touch the window, as `touches` says it of one, in their order."""
+    begin, end = window
+    return [one for one in ones if one.from_ns < end and (one.to_ns > begin or one.from_ns == one.to_ns == begin)]
 
 
 def cut(one: Stretch, window: Interval) -> Interval:

@@ -66,7 +66,7 @@ def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> Iterator[M
     judged = known.judge(owed)
     begin_ns, end_ns = owed[0], owed[1]
     for from_ns, to_ns, cause, lost, _ in judged.gaps:
-        yield MissingInterval(max(from_ns, begin_ns), min(to_ns, end_ns), node, cause, lost)
+        yield MissingInterval(max(begin_ns, from_ns), min(end_ns, to_ns), node, cause, lost)
     for twice in judged.twice:
         yield MissingInterval(*twice, node, VOUCHED_TWICE)
     if not judged.unvouched:

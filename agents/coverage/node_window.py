@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from agents.coverage.interval import Interval, Stretch, cut, join, touches, uncovered
+from agents.coverage.interval import Interval, Stretch, cut, join, touches, touching, uncovered
 from agents.coverage.lives import FOREVER_NS, lives
 from agents.coverage.refused_minutes import RefusedMinutes
 from agents.coverage.told import Told
@@ -83,9 +83,9 @@ def judge(
     their order.
     """
     return NodeWindow(
-        tuple([gap for gap in gaps if touches(gap, window)]),
+        tuple(touching(gaps, window)),
         tuple(uncovered(window, vouched)),
-        tuple([cut(one, window) for one in twice if touches(one, window)]),
+        tuple([cut(one, window) for one in touching(twice, window)]),
     )
 
 

@@ -171,6 +171,8 @@ class UnsureRows:
 
     def hits_for(self, watch: Watch, code: WatchedCode) -> UnsureHits:
         """What may be of the watched symbol, without rows that bear on it by their name: those count by themselves."""
+        if not self._rows:
+            return NO_UNSURE_HITS
         in_files = (row for build_id in code.files for row in self._groups().get(build_id, ()))
         unknown = (row for row in in_files if code.is_unknown_code(row.identity, row.named_by))
         renamed = sum(

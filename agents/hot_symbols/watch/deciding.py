@@ -125,7 +125,7 @@ def _doubts_of_rows(watch: Watch, found: HitsFound, *, is_probed: bool) -> Itera
 def _doubts_of_coverage(covered: Completeness) -> Iterator[Reason]:
     if not covered.until_ns:
         yield reasons.NOT_VOUCHED
-    yield from dict.fromkeys(reasons.gap(one.node, one.cause) for one in covered.gaps)
+    yield from reasons.gaps(tuple([(one.node, one.cause) for one in covered.gaps]))
     if covered.share.missing_ms:
         yield reasons.missing(covered.share.watched_ms, covered.share.missing_ms, covered.sighted)
 

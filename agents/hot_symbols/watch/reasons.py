@@ -95,6 +95,11 @@ def several_codes(build_id: str, count: int) -> Reason:
 
 
 @lru_cache(maxsize=_REPEATED)
+def gaps(found: tuple[tuple[NodeId | None, str], ...]) -> tuple[Reason, ...]:
+    """Why events may be missing, each reason once."""
+    return tuple(dict.fromkeys(gap(node, cause) for node, cause in found))
+
+
 def gap(node: NodeId | None, cause: str) -> Reason:
     """Events may be missing, of this node or of any."""
     name = "" if node is None else str(node)

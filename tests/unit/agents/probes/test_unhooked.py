@@ -118,6 +118,7 @@ def test_hooks_that_were_there_all_the_time_leave_nothing_open() -> None:
     hooks = told_by((NODES[0], symbol, 0, END) for symbol in POLICIES)
 
     assert unhooked(hooks, {NODES[0]: [Interval(0, 39)]}).since(0) == ALL_HOOKED
+    assert unhooked(hooks, {NODES[0]: [Interval(5, 39)]}).since(-1) == ALL_HOOKED
     assert unhooked(hooks, {NODES[0]: [Interval(0, END)]}).since(0) == Unhooked(1, NODES[0])
     other = replace(WANTED, build_id="cd" * 20)
     assert unhooked(hooks, {NODES[0]: [Interval(0, 39)]}, other).since(0) == Unhooked(1, NODES[0])

@@ -25,8 +25,9 @@ from tests.support.live_run import LiveRun, live_run, trouble
 
 pytestmark = pytest.mark.integration
 
-EVENTS = 16_000
-RATE_PER_S = 1_600
+EVENTS = 5_000
+RATE_PER_S = 500
+"""Ten seconds of load, in which the trouble happens."""
 
 ONE = ("--processes", 1)
 """Spawning more costs more than they win with so few events."""

@@ -28,13 +28,13 @@ def _canonicalize(raw: bytes, *, offset: int = 7) -> Outcome:
     return Canonicalizer({}).canonicalize(raw, partition=3, offset=offset, receipt_ms=1_700_000_000_000)
 
 
+_OWN = frozenset({"time", *(field.name for field in GetEventsResponse.DESCRIPTOR.oneofs_by_name["event"].fields)})
+
+
 @st.composite
 def calls(draw: st.DrawFn, kinds: tuple[str, ...] = _CALLS) -> Any:
     """An event that is a call: one of `kinds`, a process, and a time that is one."""
-    event = draw(messages(GetEventsResponse))
-    for field in GetEventsResponse.DESCRIPTOR.oneofs_by_name["event"].fields:
-        event.ClearField(field.name)
-    event.ClearField("time")
+    event = draw(messages(GetEventsResponse, without=_OWN))
     kind = draw(st.sampled_from(kinds))
     body = getattr(event, kind)
     body.CopyFrom(draw(messages(type(body))))

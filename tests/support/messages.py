@@ -1,6 +1,7 @@
 """Hypothesis strategies for protobuf messages, made from their descriptors, and other encodings of one message."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -23,31 +24,56 @@ _SCALARS: dict[int, st.SearchStrategy[Any]] = {
 }
 """Strategy for each scalar type that the contract uses; proto3 enums are open, so any small number may come."""
 
+_SEVERAL_SCALARS = {kind: st.lists(one, max_size=3) for kind, one in _SCALARS.items()}
+_MAPS = st.dictionaries(_TEXT, _TEXT, max_size=3)
+
 
 @st.composite
-def messages(draw: st.DrawFn, message_class: type[Message], depth: int = 4) -> Any:
-    """A message with a random choice of its fields set, sub-messages down to `depth`."""
+def messages(
+    draw: st.DrawFn, message_class: type[Message], depth: int = 4, without: frozenset[str] = frozenset()
+) -> Any:
+    """A message with a random choice of its fields set, sub-messages down to `depth`; fields `without` are not set."""
     message = message_class()
-    fields: list[Any] = list(message_class.DESCRIPTOR.fields)
-    chosen = draw(st.lists(st.sampled_from(fields), unique_by=lambda field: field.number, max_size=8)) if fields else []
+    chosen = draw(_chosen_fields(message_class.DESCRIPTOR, without))
+    # of the members of a oneof only the last one stays, so that the others need not be drawn
+    last = {field.containing_oneof.name: field for field in chosen if field.containing_oneof is not None}
     for field in chosen:
-        _set(draw, message, field, depth)
+        if field.containing_oneof is None or last[field.containing_oneof.name] is field:
+            _set(draw, message, field, depth)
     return message
+
+
+@cache
+def _chosen_fields(descriptor: Any, without: frozenset[str]) -> st.SearchStrategy[list[Any]]:
+    fields = [field for field in descriptor.fields if field.name not in without]
+    return (
+        st.lists(st.sampled_from(fields), unique_by=lambda field: field.number, max_size=8) if fields else st.just([])
+    )
+
+
+@cache
+def _nested(message_class: Any, depth: int) -> st.SearchStrategy[Any]:
+    return messages(message_class, depth)
+
+
+@cache
+def _several(message_class: Any, depth: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(_nested(message_class, depth), max_size=3)
 
 
 def _set(draw: st.DrawFn, message: Any, field: Any, depth: int) -> None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        getattr(message, field.name).update(draw(st.dictionaries(_TEXT, _TEXT, max_size=3)))
+        getattr(message, field.name).update(draw(_MAPS))
     elif field.message_type is not None:
         if depth == 0:
             return
         nested = field.message_type._concrete_class
         if field.is_repeated:
-            getattr(message, field.name).extend(draw(st.lists(messages(nested, depth - 1), max_size=3)))
+            getattr(message, field.name).extend(draw(_several(nested, depth - 1)))
         else:
-            getattr(message, field.name).CopyFrom(draw(messages(nested, depth - 1)))
+            getattr(message, field.name).CopyFrom(draw(_nested(nested, depth - 1)))
     elif field.is_repeated:
-        getattr(message, field.name).extend(draw(st.lists(_SCALARS[field.type], max_size=3)))
+        getattr(message, field.name).extend(draw(_SEVERAL_SCALARS[field.type]))
     else:
         setattr(message, field.name, draw(_SCALARS[field.type]))
 

@@ -22,7 +22,11 @@ def test_a_worker_that_stops_while_kafka_is_away_names_kafka_and_no_fault_of_its
         run.await_ready()
         embedded.kill_kafka()
         try:
-            codes = {name: run.end(name, signal.SIGTERM, within_seconds=30) for name in ("privacy-0", "hot-symbols-0")}
+            stopping = {name: run.processes[name] for name in sorted(run.wanted)}
+            run.wanted.clear()
+            for worker in stopping.values():
+                worker.signal(signal.SIGTERM)
+            codes = {name: worker.wait(within_seconds=60) for name, worker in stopping.items()}
         finally:
             embedded.restart_kafka()
         for name, code in codes.items():

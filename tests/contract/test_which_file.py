@@ -49,9 +49,10 @@ class Upgrade:
     at_ns: int
 
 
-@pytest.fixture(name="upgrade")
-def _upgrade(tmp_path: Path) -> Upgrade:
-    """The node's map was made before the upgrade and after it."""
+@pytest.fixture(name="upgrade", scope="module")
+def _upgrade(tmp_path_factory: pytest.TempPathFactory) -> Upgrade:
+    """The node's map was made before the upgrade and after it. Tests only read it."""
+    tmp_path = tmp_path_factory.mktemp("upgrade")
     root, store = tmp_path / "root", tmp_path / "store"
     lies = root / LIBRARY[1:]
     lies.parent.mkdir(parents=True)
@@ -156,9 +157,10 @@ def test_image_s_map_is_not_asked_for_a_process_that_left_its_container(tmp_path
     assert shown_frame(tmp_path / "store", "/libold.so", offset, time_ns=1, where=left).symbol == ""
 
 
-@pytest.fixture(name="two_machines")
-def _two_machines(tmp_path: Path) -> Path:
-    """A store with both architectures of one image."""
+@pytest.fixture(name="two_machines", scope="module")
+def _two_machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with both architectures of one image. Tests only read it."""
+    tmp_path = tmp_path_factory.mktemp("machines")
     for name, machine in (("amd64", 62), ("arm64", 183)):
         file = ElfFile(
             symtab=(ElfSymbol(f"main_{name}", 0x1000, 0x40),), machine=machine, build_id=bytes([machine]) * 19 + b"1"

@@ -65,8 +65,7 @@ class FleetTimes:
     def moments(self, of: Mapping[NodeId, int]) -> Numbers:
         """The moment of each node, by number; of nodes that have none, one behind all of their time."""
         found = np.full(len(self._number_of), _NEVER_NS, np.int64)
-        known = [(number, at_ns) for node, at_ns in of.items() if (number := self._number_of.get(node)) is not None]
-        if known:
-            places, at = np.array(known, np.int64).T
-            found[places] = at
+        numbered = numbers([self._number_of.get(node, -1) for node in of])
+        has = numbered >= 0
+        found[numbered[has]] = np.fromiter(of.values(), np.int64, len(of))[has]
         return found

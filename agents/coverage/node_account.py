@@ -60,21 +60,22 @@ def _unread(known: NodeCoverage, before_ns: int) -> Iterator[Interval]:
             yield Interval(gap.from_ns, min(gap.to_ns, before_ns))
 
 
-def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> Iterator[MissingInterval]:
-    if owed.from_ns >= owed.to_ns:
-        return
+def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> list[MissingInterval]:
+    begin_ns, end_ns = owed
+    if begin_ns >= end_ns:
+        return []
     judged = known.judge(owed)
-    begin_ns, end_ns = owed[0], owed[1]
-    for from_ns, to_ns, cause, lost, _ in judged.gaps:
-        yield MissingInterval(max(begin_ns, from_ns), min(end_ns, to_ns), node, cause, lost)
-    for twice in judged.twice:
-        yield MissingInterval(*twice, node, VOUCHED_TWICE)
-    if not judged.unvouched:
-        return
-    farewells = sorted(known.told.farewells)
-    explained = join([Interval(gap[0], gap[1]) for gap in judged.gaps if gap[1] > gap[0]])
-    for one in outside(judged.unvouched, explained):
-        yield MissingInterval(one[0], one[1], node, _why(one, known.vouched, farewells))
+    missing = [
+        MissingInterval(max(begin_ns, from_ns), min(end_ns, to_ns), node, cause, lost)
+        for from_ns, to_ns, cause, lost, _ in judged.gaps
+    ]
+    missing += [MissingInterval(*twice, node, VOUCHED_TWICE) for twice in judged.twice]
+    if judged.unvouched:
+        farewells = sorted(known.told.farewells)
+        explained = join([Interval(gap[0], gap[1]) for gap in judged.gaps if gap[1] > gap[0]])
+        for one in outside(judged.unvouched, explained):
+            missing.append(MissingInterval(one[0], one[1], node, _why(one, known.vouched, farewells)))
+    return missing
 
 
 def _why(one: Interval, vouched: Sequence[Interval], farewells: Sequence[int]) -> str:

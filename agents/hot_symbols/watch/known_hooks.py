@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount
@@ -72,7 +73,6 @@ class HookAnswers:
 
     def __init__(self, known: KnownHooks, fleet: FleetAccount) -> None:
         self._known, self._fleet = known, fleet
-        self._nodes = OwedNodes(fleet.owed, known.windows)
         self._unhooked: dict[NeededHooks | None, UnhookedNodes] = {}
 
     def of_watch(self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces]) -> HooksKnown:
@@ -92,6 +92,10 @@ class HookAnswers:
         if worst is None or worst.example is None:
             return HooksKnown(unhooked=worst, are_brief=are_brief)
         return HooksKnown(unhooked=worst, told=self._known.windows.told_of(worst.example))
+
+    @cached_property
+    def _nodes(self) -> OwedNodes:
+        return OwedNodes(self._fleet.owed, self._known.windows)
 
     def _without(self, needed: NeededHooks | None) -> UnhookedNodes:
         if needed not in self._unhooked:

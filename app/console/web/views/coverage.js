@@ -6,7 +6,7 @@ import { count, el, facts, fill, note, number, seconds, share, speak, svg, table
 export const title = "Coverage";
 
 const DOUBTS = new Set(["LossesUnread", "Unvouched", "Expired"]);
-const PAGE = 50;
+const PAGE = 25; // more than a screen shows, and each is a lane and a row
 const NARROWEST = 3; // of a thousand: what lasts seconds is seen too, also where it ends now
 
 export async function show(root, parameters, context) {

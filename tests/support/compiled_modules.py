@@ -66,10 +66,12 @@ def _wheel(folder: Path) -> Path:
 
 
 def _keep_modules(wheel: Path, kept: Path) -> None:
+    with zipfile.ZipFile(wheel) as whole:
+        compiled = [name for name in whole.namelist() if name.endswith(".so")]
+        assert any("__mypyc" in name for name in compiled), "the C compiler failed, and nothing is kept of that"
     CACHE.mkdir(parents=True, exist_ok=True)
     made = kept.with_name(f"{kept.name}-{os.getpid()}")
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(made, "w") as modules:
-        for name in whole.namelist():
-            if name.endswith(".so"):
-                modules.writestr(name, whole.read(name))
+        for name in compiled:
+            modules.writestr(name, whole.read(name))
     made.rename(kept)  # whole or not at all: another process may look for it

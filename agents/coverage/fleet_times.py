@@ -25,13 +25,13 @@ class Stretches:
         """`owners` has the number of the node of each."""
         begins, ends = numbers([one[0] for one in found]), numbers([one[1] for one in found])
         by_end = np.argsort(ends, kind="stable")
-        self._begins, self._ends, self._owners = begins[by_end], ends[by_end], np.array(owners, np.int32)[by_end]
+        by_end = by_end[begins[by_end] < ends[by_end]]
+        self._begins, self._ends, self._owners = begins[by_end], ends[by_end], np.array(owners, np.intp)[by_end]
 
     def since(self, moments: Numbers) -> tuple[Numbers, Numbers]:
         """Begins and ends of what lies behind the moment of its node, each in order. Moments are by number."""
-        begins = np.maximum(self._begins, moments[self._owners])
-        has = begins < self._ends
-        return np.sort(begins[has]), self._ends[has]
+        at = np.flatnonzero(moments[self._owners] < self._ends)
+        return np.sort(np.maximum(self._begins[at], moments[self._owners[at]])), self._ends[at]
 
 
 class FleetTimes:

@@ -186,19 +186,18 @@ class HookWindows:
         """The number of each node of which an agent told."""
         return self._table.nodes
 
-    def hooked_on(self, needed: NeededHooks) -> Mapping[int, PackedWindows]:
+    def hooked_on(self, needed: NeededHooks, among: Collection[int]) -> Mapping[int, PackedWindows]:
         """When they were all there, by the number of each node on which they may have been; on others they never were.
 
-        In order and without overlaps.
+        In order and without overlaps. Of nodes that are not `among` the wanted ones nothing need be there.
         """
         if len(needed) == 1 and len(next(iter(needed))) == 1:  # nearly always
             [[number]] = needed
             return self._table.windows[number]
-        nodes = min((self._nodes_of(several) for several in needed), key=len)
-        return {node: packed(self._hooked(node, needed)) for node in nodes}
-
-    def _nodes_of(self, several: frozenset[int]) -> Collection[int]:
-        return {node for number in several for node in self._table.windows[number]}
+        some = min(([self._table.windows[number] for number in several] for several in needed), key=_entries_of)
+        nodes = among if len(among) <= _entries_of(some) else {node for windows in some for node in windows}
+        found = {node: packed(self._hooked(node, needed)) for node in nodes}
+        return {node: windows for node, windows in found.items() if windows}
 
     def _hooked(self, node: int, needed: NeededHooks) -> Sequence[Interval]:
         found: Sequence[Interval] | None = None
@@ -212,6 +211,10 @@ class HookWindows:
     def _any_of(self, node: int, several: frozenset[int]) -> Sequence[Interval]:
         found = [unpacked(self._table.windows[number].get(node, NO_WINDOWS)) for number in several]
         return found[0] if len(found) == 1 else join(one for windows in found for one in windows)
+
+
+def _entries_of(several: Collection[Mapping[int, PackedWindows]]) -> int:
+    return sum(map(len, several))
 
 
 NO_HOOK_WINDOWS: Final = HookWindows(ProbeTable(), HookFinder({}, {}))

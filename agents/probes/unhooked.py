@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from agents.coverage.interval import Interval
-from agents.coverage.sums import Numbers, numbers
+from agents.coverage.sums import Numbers
 from agents.probes.hook_windows import HookWindows, NeededHooks
 from agents.probes.probe_table import PackedWindows
 from schemas.node import NodeId
@@ -47,8 +47,11 @@ class OwedNodes:
         self._keys = self._key(self._owners, begins)
         self.ends = self._ends[self._owners.searchsorted(np.arange(len(self.names)), "right") - 1]
         """The last moment of each."""
-        places = {node: place for place, node in enumerate(self.names)}
-        self._place_of = numbers([*(places.get(node, -1) for node in hooks.numbers), -1])
+        told = [(place, hooks.numbers[node]) for place, node in enumerate(self.names) if node in hooks.numbers]
+        self._place_of = np.full(len(hooks.numbers) + 1, -1, np.int64)
+        self.told = [number for _, number in told]
+        """The numbers of those of which agents told."""
+        self._place_of[self.told] = [place for place, _ in told]
 
     def ends_before(self, places: Numbers, moments: Numbers) -> Numbers:
         """The end of what each node owed before a moment, `_NEVER_NS` where it owed nothing."""
@@ -80,7 +83,7 @@ class UnhookedNodes:
 
     def __init__(self, nodes: OwedNodes, needed: NeededHooks | None) -> None:
         self._nodes = nodes
-        hooked = {} if needed is None else nodes.hooks.hooked_on(needed)
+        hooked = {} if needed is None else nodes.hooks.hooked_on(needed, nodes.told)
         places = nodes.places(hooked)
         owes = places >= 0
         self._sometimes = places[owes]

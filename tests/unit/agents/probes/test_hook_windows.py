@@ -71,7 +71,7 @@ def hooked(windows: HookWindows, wanted: WantedEntries, node: NodeId = NODE) -> 
     needed = windows.needed(wanted)
     if needed is None:
         return []
-    return unpacked(windows.hooked_on(needed).get(windows.numbers.get(node, -1), NO_WINDOWS))
+    return unpacked(windows.hooked_on(needed, windows.numbers.values()).get(windows.numbers.get(node, -1), NO_WINDOWS))
 
 
 def entries(seen: SeenAs = SEEN, hook: Hook = HOOK) -> set[int]:

@@ -8,8 +8,8 @@ from types import FrameType
 import click
 
 from app.commands.options import FOLDER
-from app.embedded.artifacts import ensure
 from app.embedded.broker import EmbeddedBroker
+from app.embedded.prepare import prepare
 from app.operators.json_text import json_text
 from app.operators.printing import echo
 
@@ -30,7 +30,9 @@ _PORT = click.IntRange(0, 65_535)
     "--registry-port", type=_PORT, default=8081, show_default=True, help="The registry's port; 0 picks a free one."
 )
 @click.option(
-    "--fetch-only", is_flag=True, help="Download and verify the files that the broker needs, and start nothing."
+    "--fetch-only",
+    is_flag=True,
+    help="Download and verify the files that the broker needs, start it once so that later starts are quick, and end.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print only the line of JSON, and no notes on standard error.")
 def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_json: bool) -> None:
@@ -55,7 +57,7 @@ def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_
             echo(note, err=True)
 
     if fetch_only:
-        ensure(report)
+        prepare(report)
     else:
         _serve(EmbeddedBroker(data_dir, port=port, registry_port=registry_port, report=report))
 

@@ -32,6 +32,10 @@ class Artifacts:
     kafka_jars: Path
     registry_home: Path
     pins: Pins
+    start_caches: Path
+    """See `start_caches.py`; nothing lies there where nobody made them."""
+    records_starts: bool = False
+    """Whether programs that end write what they know of their start."""
 
 
 def cache_dir() -> Path:
@@ -60,7 +64,12 @@ def ensure(report: Callable[[str], None], *, cache: Path | None = None) -> Artif
                     f"fetching Apache Kafka {pins.kafka_version} and Apicurio Registry {pins.registry_version}, once"
                 )
                 _fetch(pins, cache, home)
-    return Artifacts(kafka_jars=home / KAFKA_FOLDER, registry_home=home / "registry", pins=pins)
+    return Artifacts(
+        kafka_jars=home / KAFKA_FOLDER,
+        registry_home=home / "registry",
+        pins=pins,
+        start_caches=cache / f"{pins.fingerprint}-starts",
+    )
 
 
 def _fetch(pins: Pins, cache: Path, home: Path) -> None:

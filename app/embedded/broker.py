@@ -34,7 +34,7 @@ class EmbeddedBroker:
 
     `port` and `registry_port` 0 mean "any free one". `kafka_properties` override the node's options and `listeners` add
     to its plain one, for tests of TLS, SASL and ACLs; `java_options` are for what Kafka reads from nowhere else.
-    `report` gets a sentence about each slow step.
+    `report` gets a sentence about each slow step. `artifacts` are what runs: by default what was fetched, or is now.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class EmbeddedBroker:
         listeners: Sequence[Listener] = (),
         java_options: Sequence[str] = (),
         report: Callable[[str], None] = lambda _: None,
+        artifacts: Artifacts | None = None,
     ) -> None:
         self.data_dir = data_dir
         """Folder with everything that this broker keeps, its servers' logs included."""
@@ -55,6 +56,7 @@ class EmbeddedBroker:
         self._listeners = tuple(listeners)
         self._java_options = tuple(java_options)
         self._report = report
+        self._artifacts = artifacts
         self._ports = KafkaPorts(0, 0, {})
         self._registry_port = 0
         self._data: DataDir | None = None
@@ -67,7 +69,7 @@ class EmbeddedBroker:
 
         Raises EmbeddedError with any reason of `Failure`; then nothing runs.
         """
-        artifacts = ensure(self._report)
+        artifacts = self._artifacts or ensure(self._report)
         self._require_wanted_ports()
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             try:

@@ -42,6 +42,7 @@ class JavaProgram:
     heap_mib: int
     arguments: tuple[str, ...]
     data: DataDir
+    stop_seconds: int = STOP_SECONDS
 
 
 class JavaProcess:
@@ -103,11 +104,11 @@ class JavaProcess:
         self._signal(signal.SIGCONT)
 
     def wait_stopped(self) -> None:
-        """Wait until the process has ended; kill it after STOP_SECONDS."""
+        """Wait until the process has ended; kill it after the program's `stop_seconds`."""
         if self._process is None:
             return
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self.program.stop_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
 

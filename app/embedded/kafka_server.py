@@ -13,8 +13,9 @@ from confluent_kafka.admin import AdminClient
 
 from app.embedded.artifacts import Artifacts
 from app.embedded.data_dir import DataDir
-from app.embedded.jvm import JavaProgram
+from app.embedded.jvm import STOP_SECONDS, JavaProgram
 from app.embedded.ports import LOOPBACK
+from app.embedded.start_caches import WRITING_SECONDS, start_options
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 PLAIN_LISTENER = "PLAINTEXT"
@@ -136,8 +137,16 @@ def _program(
     return JavaProgram(
         name=name,
         heap_mib=_HEAP_MIB,
-        arguments=(*logging, *java_options, "-cp", f"{artifacts.kafka_jars}/*", *main),
+        arguments=(
+            *start_options(artifacts, name),
+            *logging,
+            *java_options,
+            "-cp",
+            f"{artifacts.kafka_jars}/*",
+            *main,
+        ),
         data=data,
+        stop_seconds=WRITING_SECONDS if artifacts.records_starts else STOP_SECONDS,
     )
 
 

@@ -24,6 +24,7 @@ from confluent_kafka.admin import (
 
 from app.embedded.failures import EmbeddedError, Failure
 from app.embedded.kafka_server import Listener
+from app.embedded.prepare import prepare
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 from tests.support.breakable_broker import BreakableBroker
 
@@ -110,6 +111,17 @@ def _children_on(data_dir: Path) -> list[int]:
             if str(data_dir).encode() in line and b"java" in line.split(b"\0")[0]:
                 found.append(int(entry.name))
     return found
+
+
+def test_servers_start_with_what_an_earlier_start_left(tmp_path: Path) -> None:
+    """Java maps the files that `callstream broker --fetch-only` made, and complains of none."""
+    artifacts = prepare(lambda _: None)
+    with BreakableBroker(tmp_path / "data") as broker:
+        for name, pid in (("kafka", broker.kafka_pid), ("registry", broker.registry_pid)):
+            mapped = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+            assert str(artifacts.start_caches / f"{name}.aot") in mapped
+    for log in (tmp_path / "data" / "logs").iterdir():
+        assert "aot" not in log.read_text(encoding="utf-8"), log.name
 
 
 def test_an_event_of_the_greatest_size_passes(embedded: BreakableBroker, topic_prefix: str) -> None:

@@ -93,6 +93,9 @@ broker is away, for that would be a loss that nobody counts. So each producer bo
 ADMIN_SECONDS: Final = 10.0
 """How long one request to the cluster may take."""
 
+SEEN_SECONDS: Final = 30.0
+"""How long all brokers may take to know of a change that one of them has made: a busy one takes its time."""
+
 
 class KafkaUnusableError(ServerError):
     """Kafka answers and does not let us do our work, or a topic is missing. The message says what to do."""

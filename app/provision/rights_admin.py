@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusableError
+from app.kafka.client import ADMIN_SECONDS, SEEN_SECONDS, AdminConnection, ClientConfig, KafkaUnusableError
 from app.provision.rights import Rule
 
 _PRINCIPAL: Final = "User:"
@@ -84,10 +84,10 @@ class AccessAdmin:
     def _await(self, rules: Iterable[Rule], *, there: bool) -> None:
         """Wait until the brokers enforce the change, which is a little after they have answered."""
         wanted = frozenset(rules)
-        deadline = time.monotonic() + ADMIN_SECONDS
+        deadline = time.monotonic() + SEEN_SECONDS
         while self.there(wanted) != (wanted if there else frozenset()):
             if time.monotonic() > deadline:
-                raise KafkaUnusableError(f"rules were changed and this cannot be seen after {ADMIN_SECONDS:.0f} s")
+                raise KafkaUnusableError(f"rules were changed and this cannot be seen after {SEEN_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def _found(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> list[Rule]:

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
-from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusableError
+from app.kafka.client import ADMIN_SECONDS, SEEN_SECONDS, AdminConnection, ClientConfig, KafkaUnusableError
 from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
 
 
@@ -85,12 +85,10 @@ class TopicAdmin:
         self._await_visible({one.name for one in wanted})
 
     def _await_visible(self, names: set[str]) -> None:
-        deadline = time.monotonic() + ADMIN_SECONDS
+        deadline = time.monotonic() + SEEN_SECONDS
         while missing := names - self._metadata().keys():
             if time.monotonic() > deadline:
-                raise KafkaUnusableError(
-                    f"topic {min(missing)} was made and cannot be seen after {ADMIN_SECONDS:.0f} s"
-                )
+                raise KafkaUnusableError(f"topic {min(missing)} was made and cannot be seen after {SEEN_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def _adjust(self, wanted: WantedTopic, changes: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ import socket
 import stat
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,6 +45,11 @@ EXPIRY_SECONDS: Final = 15.0
 
 RIVALS: Final = 2
 """Foreign members under our name before a process ends: one may be our own whose answer from the broker was lost."""
+
+JOINS: Final = 10
+JOINS_SECONDS: Final = 30.0
+"""So many new member ids of our own in so short a time, and somebody takes them. Each look at the group may happen to
+find us. Without a rival a process gets another id where its session is over, or a rebalance went by without it."""
 
 _PAUSE_SECONDS: Final = 1.0
 _MARK: Final = "member"
@@ -230,8 +236,14 @@ def client_ids(settings: Settings, group: str) -> dict[str, str]:
 class Rivalry:
     """Tells from samples whether other processes join the group under our name. Feed it in the order of time."""
 
+    _joins: deque[float] = field(default_factory=lambda: deque(maxlen=JOINS))
+    """When we got our last member ids, in seconds."""
     _suspects: dict[str, int] = field(default_factory=dict)
     """Member ids that are not ours, with how many ids of our own we had when each was seen first."""
+
+    def joined(self, at_seconds: float) -> None:
+        """This process has another member id from then on."""
+        self._joins.append(at_seconds)
 
     def feed(self, own: Collection[str], holder: str | None) -> str | None:
         """Take all member ids that this process has ever had, and the one that is in the group now under our name.
@@ -242,7 +254,8 @@ class Rivalry:
         if holder is not None and holder not in own:
             self._suspects.setdefault(holder, len(own))
         rivals = [one for one, known in self._suspects.items() if one not in own and len(own) > known]
-        if len(rivals) < RIVALS:
+        is_pushed = len(self._joins) == JOINS and self._joins[-1] - self._joins[0] <= JOINS_SECONDS
+        if len(rivals) < RIVALS and not is_pushed:
             return None
         return (
             "another process is in the consumer group under the same name and pushes this one out again and again: "

@@ -197,6 +197,7 @@ class Watchdog:
         if own and own not in self._member_ids:
             self._looks_left = RIVAL_SAMPLES if self._member_ids else 0
             self._member_ids.add(own)
+            self._rivalry.joined(time.monotonic())
         self._recovery_remaining = self._app.recovery.active_remaining_total() if self._app.in_recovery else None
         if not self._stop.is_set():
             self._app.loop.call_later(TURN_SECONDS, self._note_turn)

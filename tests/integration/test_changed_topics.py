@@ -52,7 +52,9 @@ def test_partitions_that_are_added_are_noticed_by_all(
         run.start_stages()
         run.start(INGEST)
         raw = run.settings.name(topics.RAW)
-        run.wait(lambda: all(run.processes[name].serves for name in run.wanted), 60)
+        # a stage that starts afterwards refuses the topics, and never gets so far as to notice a change
+        run.wait(lambda: all(run.not_ready(name) is None for name in run.wanted - {INGEST}), 60, "the stages")
+        run.wait(lambda: run.processes[INGEST].serves, 60, "ingest")
         admin = _admin(run)
         for answer in admin.create_partitions([NewPartitions(raw, 6)]).values():
             answer.result(20)

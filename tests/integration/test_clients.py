@@ -127,7 +127,7 @@ def test_an_empty_environment_reads_each_call_once(
     """With repetitions, a reader that is killed, and a broker that is killed and comes back."""
     there = [(call.record.source.partition, call.record.source.offset) for call in _calls(run, "first")]
     assert len(there) == len(set(there)) > EVENTS // 2
-    repeated = _again(run, 3)
+    _again(run, 3)
     environ, no_more = run.environ | {"HOME": str(tmp_path)}, tmp_path / "no-more"
 
     seen: list[tuple[int, int]] = []
@@ -150,14 +150,17 @@ def test_an_empty_environment_reads_each_call_once(
     no_more.touch()
     rest += lines
     assert other.process.wait() == 0
-    again = {(partition, offset) for line in rest for partition, offset in line["events"]}
+    printed = [(partition, offset) for line in rest for partition, offset in line["events"]]
+    again = set(printed)
     counts = {name: sum(line[name] for line in rest) for name in ("repeated", "refused", "lost")}
 
     assert set(seen) | again == set(there)
+    assert len(printed) == len(again)
     # what was printed and not committed when the reader was killed comes again: at most one batch
     assert len(set(seen) & again) <= 200
     assert counts["refused"] == counts["lost"] == 0
-    assert later <= counts["repeated"] <= repeated + later
+    # where the broker's death kept positions from being stored, their records come again, and are dropped as well
+    assert counts["repeated"] >= later
 
 
 @pytest.fixture(scope="module", name="example", params=["java", "go"])

@@ -32,11 +32,14 @@ def _metrics_of(worker: Worker) -> str:
 
 
 def _read_until_all_have_partitions(run: DeliveryRun, count: int) -> None:
-    """Each worker shows the lag of so many partitions. One that a rival pushed out is started again."""
+    """Each worker shows the lag of so many partitions. One that a rival pushed out is started again.
+
+    It ends by the group's members, or by the work that a rival keeps it from committing, whichever it sees first.
+    """
     for _ in range(JOINED_SECONDS):
         for worker in run.workers:
             if worker.exit_code is not None:
-                assert worker.exit_code == ExitCode.INDEX_TAKEN, worker.log_tail()
+                assert worker.exit_code in {ExitCode.INDEX_TAKEN, ExitCode.SENDS_AGAIN}, worker.log_tail()
                 worker.start()
         pages = [_metrics_of(worker) for worker in run.workers if worker.serves]
         if [page.count("runtime_consumer_lag_records{") for page in pages] == [count] * len(run.workers):

@@ -23,6 +23,7 @@ from schemas.topics import Stage
 from tests.support.counting_worker import ROW
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
 from tests.support.failing_disk import KILL, Fault, failing_disk
+from tests.support.new_topics import make_topics
 
 pytestmark = pytest.mark.integration
 
@@ -47,7 +48,7 @@ class _Scene:
     def make_topic(self, name: str) -> None:
         config = {"cleanup.policy": "compact"} if name == CHANGELOG else {}
         new = NewTopic(self.prefix + name, PARTITIONS, 1, config=config)
-        self.admin.create_topics([new])[self.prefix + name].result()
+        make_topics(self.admin, [new])
 
     def add_worker(
         self, *, index: int | None = None, max_file_bytes: int = 0, disk: Mapping[str, str] | None = None

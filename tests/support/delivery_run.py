@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas import topics
+from tests.support.new_topics import make_topics
 
 PARTITIONS = 4
 
@@ -250,8 +251,7 @@ class DeliveryRun:
         self._environ = {**worker_environ(bootstrap_servers, prefix, folder), **environ}
         source, output = prefix + topics.RAW, prefix + topics.CANONICAL
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # must outlive its futures
-        for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (source, output)]).values():
-            future.result()
+        make_topics(admin, [NewTopic(name, PARTITIONS, 1) for name in (source, output)])
         while not {source, output} <= admin.list_topics(timeout=5).topics.keys():
             time.sleep(0.05)
         self.total = total

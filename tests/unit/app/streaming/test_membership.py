@@ -12,7 +12,7 @@ import pytest
 from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.streaming import membership
-from app.streaming.membership import Claim, IndexTakenError, Rivalry, claim, identity_of, member_name
+from app.streaming.membership import JOINS, Claim, IndexTakenError, Rivalry, claim, identity_of, member_name
 
 GROUP = "callstream-privacy"
 
@@ -102,6 +102,17 @@ def test_two_foreign_members_under_our_name_are_a_rival_and_our_own_next_one_is_
     found = pushed.feed({"a", "b", "c"}, "c")
     assert found is not None
     assert "leave out --index" in found
+
+
+def test_a_process_whose_member_id_is_taken_every_other_second_has_a_rival_that_no_look_found() -> None:
+    """Each look finds ourselves, who have just joined again. As many ids over a longer time are no sign of a rival."""
+    pushed, busy = Rivalry(), Rivalry()
+    for number in range(JOINS):
+        assert pushed.feed({"a"}, "a") is None
+        pushed.joined(2.0 * number)
+        busy.joined(6.0 * number)
+    assert pushed.feed({"a"}, "a") is not None
+    assert busy.feed({"a"}, "a") is None
 
 
 def test_a_workers_folder_is_private_also_one_that_existed(tmp_path: Path) -> None:

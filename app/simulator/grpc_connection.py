@@ -19,7 +19,7 @@ from urllib.parse import quote
 from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded, StreamReset
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError, StreamClosedError, TooManyStreamsError
 
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 """The limit of a request message, which is grpc-go's default and so Tetragon's."""
@@ -146,8 +146,9 @@ class GrpcConnection:
         self._h2.close_connection()
 
     def _send_headers(self, stream_id: int, headers: list[tuple[str, str]], *, end_stream: bool) -> None:
-        # The reset of a stream may stand behind its request in the same bytes; there is nobody left to answer then.
-        with contextlib.suppress(StreamClosedError):
+        # The reset of a stream may stand behind its request in the same bytes; there is nobody left to answer then. If
+        # h2 has forgotten the stream, it takes the answer for a stream of our own, and gRPC's clients allow none.
+        with contextlib.suppress(StreamClosedError, TooManyStreamsError):
             self._h2.send_headers(stream_id, headers, end_stream=end_stream)
 
     def _collect(self) -> None:

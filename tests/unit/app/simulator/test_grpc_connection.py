@@ -2,6 +2,7 @@
 
 import pytest
 from h2.events import ConnectionTerminated, PingAckReceived
+from h2.settings import SettingCodes
 
 from app.simulator import grpc_connection
 from app.simulator.grpc_connection import Cancelled, Ended, GrpcCall, GrpcConnection, Occurrence, Status
@@ -150,6 +151,24 @@ def test_a_call_cancelled_in_the_same_bytes_can_be_answered_without_harm() -> No
     server.finish(stream_id, Status.OK, "")
     other = _accepted(client, server)
     assert server.room(other) == DEFAULT_WINDOW_BYTES
+
+
+def test_a_call_that_was_cancelled_before_the_next_one_came_can_be_answered_without_harm() -> None:
+    """GRPC's own clients allow a server no stream, and h2 forgets a cancelled one with the next call."""
+    client, server = Http2Client(), GrpcConnection()
+    client.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+    _exchange(client, server)
+    cancelled = client.call("/s/m")
+    client.h2.reset_stream(cancelled)
+    following = client.call("/s/m")
+
+    calls = [one for one in server.receive(client.output()) if isinstance(one, GrpcCall)]
+    for call in calls:
+        server.refuse(call.stream_id, Status.UNIMPLEMENTED, "")
+    _exchange(client, server)
+
+    assert [call.stream_id for call in calls] == [cancelled, following]
+    assert client.answers[following].headers[b"grpc-status"] == b"12"
 
 
 def test_frames_that_cross_the_end_of_a_call_do_no_harm() -> None:

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.integration
 
 CHANGELOG = topics.changelog(Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE)
 
+FILLED_SECONDS = 240
+
 
 class _Scene:
     """Topics, workers, a load of known counts, and the counts that the changelog holds."""
@@ -320,12 +322,10 @@ def _mounted(*arguments: str) -> bool:
 
 
 def _fill(scene: _Scene, worker: Worker) -> None:
-    """Send until there is no room for what follows, which ends the worker."""
-    for _ in range(40):
+    """Send until there is no room for what follows, which ends the worker. A slow one writes less in a second."""
+    deadline = time.monotonic() + FILLED_SECONDS
+    while worker.exit_code is None and time.monotonic() < deadline:
         scene.send(5_000)
-        if worker.exit_code is not None:
-            break
-    scene.await_end(worker)
     assert worker.exit_code == ExitCode.STATE_UNUSABLE, worker.log_tail()
     assert f"state folder {scene.state_folder(0)}" in worker.log_tail()
 

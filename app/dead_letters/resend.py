@@ -130,7 +130,7 @@ class Resender:
         """Write the copies, each between its two notes; `sending` says where a copy of an earlier retry may be."""
         copies = self._copies([one for one in passing if self._event(one) in sending], sending)
         fresh = [one for one in passing if self._event(one) not in sending]
-        self._renew_turn()
+        self._own_turn.renew()
         ends = {number: self._reader.ends(self._raw, number).next for number in {one.record.partition for one in fresh}}
         for one in fresh:
             self._note(one, SENDING, ends[one.record.partition])
@@ -146,22 +146,22 @@ class Resender:
         Records are handed to the producer and sent within one answer of the brokers. What took longer is taken out of
         the producer before the next question: that one may take longer than records wait there.
         """
-        left = list(passing)
-        for _ in range(MOST_TRIES):
-            if not left:
-                return
-            self._renew_turn()
+        left, tries = list(passing), 0
+        while left:
+            if tries == MOST_TRIES:
+                raise KafkaUnreachableError(f"Kafka at {self._where} took no record of {self._raw} in {tries} turns")
+            tries += 1
+            self._own_turn.renew()
             for one in left:
                 again = OutRecord(one.record.key, one.record.value, one.record.timestamp)
                 arrived = partial(_delivered, copies, self._event(one))
                 if not self._produce(self._raw, one.record.partition, again, arrived):
                     break  # very large events: these first
-            if self._holds_turn():
+            if self._own_turn.holds:
                 self._flush(self._raw)
             else:
                 self._drop()
             left = [one for one in left if self._event(one) not in copies]
-        raise KafkaUnreachableError(f"Kafka at {self._where} took no record of {self._raw} in {MOST_TRIES} turns")
 
     def _event(self, one: _Passing) -> RefusedPosition:
         return one.letter.event(self._raw)
@@ -219,13 +219,11 @@ class Resender:
         self._producer.purge()  # or librdkafka warns of what is lost
         self._producer = Producer(self._producer_config)
 
-    def _renew_turn(self) -> None:
-        """Go on only in our turn. Nothing waits in the producer meanwhile."""
+    @property
+    def _own_turn(self) -> RetryTurn:
+        """What is sent is sent in it; a dry run has none."""
         assert self._turn is not None
-        self._turn.renew()
-
-    def _holds_turn(self) -> bool:
-        return self._turn is not None and self._turn.holds
+        return self._turn
 
     def _flush(self, topic: str) -> None:
         with self._explained(topic):
@@ -240,7 +238,7 @@ class Resender:
         except KafkaException as error:
             if error.args[0].code() == KafkaError._MSG_TIMED_OUT and self._turn is not None:  # noqa: SLF001 - a public error code
                 self._drop()
-                self._renew_turn()
+                self._own_turn.renew()
                 raise KafkaUnreachableError(
                     f"Kafka at {self._where} took no record of {topic} for {WRITING_SECONDS} s"
                 ) from None

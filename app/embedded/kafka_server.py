@@ -13,9 +13,9 @@ from confluent_kafka.admin import AdminClient
 
 from app.embedded.artifacts import Artifacts
 from app.embedded.data_dir import DataDir
-from app.embedded.jvm import STOP_SECONDS, JavaProgram
+from app.embedded.jvm import JavaProgram
 from app.embedded.ports import LOOPBACK
-from app.embedded.start_caches import WRITING_SECONDS, start_options
+from app.embedded.start_caches import start_options, stop_seconds
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 PLAIN_LISTENER = "PLAINTEXT"
@@ -146,7 +146,7 @@ def _program(
             *main,
         ),
         data=data,
-        stop_seconds=WRITING_SECONDS if artifacts.records_starts else STOP_SECONDS,
+        stop_seconds=stop_seconds(artifacts),
     )
 
 

@@ -8,9 +8,9 @@ import urllib3
 
 from app.embedded.artifacts import Artifacts
 from app.embedded.data_dir import DataDir
-from app.embedded.jvm import STOP_SECONDS, JavaProgram
+from app.embedded.jvm import JavaProgram
 from app.embedded.ports import LOOPBACK
-from app.embedded.start_caches import WRITING_SECONDS, start_options
+from app.embedded.start_caches import start_options, stop_seconds
 
 API_PATH = "/apis/ccompat/v7"
 """Where Apicurio serves Confluent's REST interface."""
@@ -47,7 +47,7 @@ def server_program(data: DataDir, artifacts: Artifacts, port: int) -> JavaProgra
             str(artifacts.registry_home / "quarkus-run.jar"),
         ),
         data=data,
-        stop_seconds=WRITING_SECONDS if artifacts.records_starts else STOP_SECONDS,
+        stop_seconds=stop_seconds(artifacts),
     )
 
 

@@ -8,8 +8,9 @@ class path. Without these files the servers start as they always did.
 from typing import Final
 
 from app.embedded.artifacts import Artifacts
+from app.embedded.jvm import STOP_SECONDS
 
-WRITING_SECONDS: Final = 180
+_WRITING_SECONDS: Final = 180
 """For Java to write a file at the end of a program: some ten seconds on a machine with nothing else to do."""
 
 _ONLY_CLASSES: Final = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-XX:-AOTStubCaching")
@@ -22,3 +23,8 @@ def start_options(artifacts: Artifacts, program: str) -> tuple[str, ...]:
     if artifacts.records_starts:
         return (*_ONLY_CLASSES, f"-XX:AOTCacheOutput={file}")
     return (*_ONLY_CLASSES, f"-XX:AOTCache={file}") if file.is_file() else ()
+
+
+def stop_seconds(artifacts: Artifacts) -> int:
+    """How long a program may take to end: longer where it writes its cache then."""
+    return _WRITING_SECONDS if artifacts.records_starts else STOP_SECONDS

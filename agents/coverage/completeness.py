@@ -20,7 +20,7 @@ from agents.coverage.sightings import NO_SIGHTINGS, Sightings
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
-from schemas.units import NS_PER_SECOND
+from schemas.units import EARLIEST_NS, NS_PER_SECOND
 
 SILENCE_NS: Final = 600 * NS_PER_SECOND
 """How far a node may be behind the others before it counts as silent; ingest vouches some 70 s behind the present."""
@@ -80,7 +80,7 @@ class FleetAccount:
         lives = {node: found for node, found in lives.items() if found or nodes[node].gaps}
         self.until_ns = until_ns = _until(nodes, lives, now_ns) if until_ns is None else until_ns
         accounts = {node: account_of(node, nodes[node], found, until_ns) for node, found in lives.items()}
-        window = Interval(-(1 << 63), until_ns)
+        window = Interval(EARLIEST_NS, until_ns)
         everywhere = [
             *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
             *(MissingInterval(*cut(one, window), None, _cause(one)) for one in of_all if touches(one, window)),

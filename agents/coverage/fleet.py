@@ -14,6 +14,7 @@ from agents.coverage.lives import FOREVER_NS
 from agents.coverage.missing import EXPIRED, TOO_MANY_NODES
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from schemas.node import NodeId
+from schemas.units import EARLIEST_NS, LATEST_NS
 
 MAX_NODES: Final = 100_000
 """Nodes that are kept, at some 1 kB each: a month of 10,000 nodes that live for a week, twice over."""
@@ -21,7 +22,7 @@ MAX_NODES: Final = 100_000
 _AT_ONCE: Final = 16
 """A sixteenth of the nodes is forgotten at once, so that a look at all of them is rare."""
 
-_ALWAYS: Final = GapInterval(-(1 << 63), (1 << 63) - 1, TOO_MANY_NODES)
+_ALWAYS: Final = GapInterval(EARLIEST_NS, LATEST_NS, TOO_MANY_NODES)
 
 
 class FleetCoverage:

@@ -4,7 +4,6 @@ All times fit into 64 bits; sums do not (`sums.py`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from agents.coverage.missing import MissingInterval
 from agents.coverage.node_account import NodeAccount
 from agents.coverage.sums import Numbers, numbers
 from schemas.node import NodeId
-
-_EARLIEST_NS: Final = -(1 << 63)
-_NEVER_NS: Final = (1 << 63) - 1
+from schemas.units import EARLIEST_NS, LATEST_NS
 
 
 class Stretches:
@@ -60,11 +57,11 @@ class FleetTimes:
 
     def always(self) -> Numbers:
         """A moment for each node, by number, before all of its time."""
-        return np.full(len(self._number_of), _EARLIEST_NS, np.int64)
+        return np.full(len(self._number_of), EARLIEST_NS, np.int64)
 
     def moments(self, of: Mapping[NodeId, int]) -> Numbers:
         """The moment of each node, by number; of nodes that have none, one behind all of their time."""
-        found = np.full(len(self._number_of), _NEVER_NS, np.int64)
+        found = np.full(len(self._number_of), LATEST_NS, np.int64)
         numbered = numbers([self._number_of.get(node, -1) for node in of])
         has = numbered >= 0
         found[numbered[has]] = np.fromiter(of.values(), np.int64, len(of))[has]

@@ -16,6 +16,7 @@ from agents.coverage.vouching import VouchedInterval, join_by_session, vouched_b
 from agents.packing import StateError, pack, unpack
 from schemas.coverage import LOSSES, CoverageGap, GapCause
 from schemas.text_limits import cut_text
+from schemas.units import EARLIEST_NS
 
 MAX_INTERVALS: Final = 256
 """Of each kind. A session's heartbeats join into one interval as long as nothing is missing, so these are breaks of 16
@@ -27,8 +28,6 @@ MAX_COUNTED: Final = 64
 _MAX_DETAIL: Final = 64
 
 _UNKNOWN: Final = GapCause.UNKNOWN.value
-
-_EARLIEST_NS: Final = -(1 << 63)
 
 
 class GapInterval(NamedTuple):
@@ -81,14 +80,14 @@ class NodeCoverage:
         """From when to when the node owes. What was dropped may have been heard, so it owes for all of that."""
         told = [gap for gap in self.gaps if gap.cause != _UNKNOWN]
         dropped_ns = max(self.told.forgotten_ns, self.known_from_ns or 0)
-        dropped = [Interval(_EARLIEST_NS, dropped_ns)] if dropped_ns else []
+        dropped = [Interval(EARLIEST_NS, dropped_ns)] if dropped_ns else []
         return lives(self.told, [*dropped, *self.vouched], told)
 
     def incomplete(self) -> list[GapInterval]:
         """When events may be missing: the gaps, and all the time before what is known."""
         if self.known_from_ns is None:
             return self.gaps
-        return [GapInterval(_EARLIEST_NS, self.known_from_ns, GapCause.UNKNOWN.value), *self.gaps]
+        return [GapInterval(EARLIEST_NS, self.known_from_ns, GapCause.UNKNOWN.value), *self.gaps]
 
     def judge(self, window: Interval) -> NodeWindow[GapInterval]:
         """Whether a window is complete. What was dropped is not vouched for, so it is never trusted."""

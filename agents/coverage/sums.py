@@ -13,14 +13,13 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from agents.coverage.interval import Interval
+from schemas.units import LATEST_NS
 
 Numbers: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 
 _LOW_BITS: Final = 32
 _LOW: Final = (1 << _LOW_BITS) - 1
 """Halves of numbers are summed apart: sums of two billion stay within 64 bits."""
-
-_LAST_NS: Final = (1 << 63) - 1
 
 
 def numbers(found: Sequence[int]) -> Numbers:
@@ -64,7 +63,7 @@ class SharedTime:
         """`stretches` are in order and do not overlap."""
         self._lengths = lengths
         # an empty one behind the last, for moments that are behind all
-        self._stretches = [*(one for one in stretches if one.to_ns > one.from_ns), Interval(_LAST_NS, _LAST_NS)]
+        self._stretches = [*(one for one in stretches if one.to_ns > one.from_ns), Interval(LATEST_NS, LATEST_NS)]
         self._ends = [one.to_ns for one in self._stretches[:-1]]
         within = self._within(self._stretches)
         self._from_next = [*accumulate(reversed(within), initial=0)][::-1]

@@ -15,11 +15,9 @@ from agents.coverage.sums import Numbers
 from agents.probes.hook_windows import HookWindows, NeededHooks
 from agents.probes.probe_table import PackedWindows
 from schemas.node import NodeId
+from schemas.units import EARLIEST_NS, LATEST_NS
 
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool]]"
-
-_NEVER_NS: Final = -(1 << 63)
-_FOREVER_NS: Final = (1 << 63) - 1
 
 
 class Unhooked(NamedTuple):
@@ -54,9 +52,9 @@ class OwedNodes:
         self._place_of[self.told] = [place for place, _ in told]
 
     def ends_before(self, places: Numbers, moments: Numbers) -> Numbers:
-        """The end of what each node owed before a moment, `_NEVER_NS` where it owed nothing."""
+        """The end of what each node owed before a moment, `EARLIEST_NS` where it owed nothing."""
         at = self._keys.searchsorted(self._key(places, moments)) - 1
-        return np.where((at >= 0) & (self._owners[at] == places), np.minimum(self._ends[at], moments), _NEVER_NS)
+        return np.where((at >= 0) & (self._owners[at] == places), np.minimum(self._ends[at], moments), EARLIEST_NS)
 
     def _key(self, places: Numbers, moments: Numbers) -> Numbers:
         """Orders by node, and then by how many stretches of all nodes begin before the moment."""
@@ -88,7 +86,7 @@ class UnhookedNodes:
         owes = places >= 0
         self._sometimes = places[owes]
         self._ends = _last_unhooked(nodes, self._sometimes, hooked, owes)
-        self._own = np.sort(self._ends[self._ends > _NEVER_NS])
+        self._own = np.sort(self._ends[self._ends > EARLIEST_NS])
         self._known = np.sort(nodes.ends[self._sometimes])
 
     def since(self, since_ns: int) -> Unhooked:
@@ -115,18 +113,18 @@ def _after(ends: Numbers, since_ns: int) -> int:
 
 
 def _last_unhooked(nodes: OwedNodes, places: Numbers, hooked: Mapping[int, PackedWindows], owes: Flags) -> Numbers:
-    """When each of the nodes at these places last owed without a hook, the end of that; `_NEVER_NS`: at no time.
+    """When each of the nodes at these places last owed without a hook, the end of that; `EARLIEST_NS`: at no time.
 
     `owes` says which of those with hooks the places are of. From the last to the first it looks at the times between
     two windows of hooks, at those of all nodes together.
     """
     lengths = np.fromiter(map(len, hooked.values()), np.int64, len(hooked))
-    windows = np.append(np.frombuffer(b"".join(hooked.values()), np.int64), _NEVER_NS)
+    windows = np.append(np.frombuffer(b"".join(hooked.values()), np.int64), EARLIEST_NS)
     at = lengths.cumsum()[owes]
     firsts = at - lengths[owes]
-    found = np.full(len(places), _NEVER_NS, np.int64)
+    found = np.full(len(places), EARLIEST_NS, np.int64)
     open_ones = np.arange(len(places))
-    behind = np.full(len(places), _FOREVER_NS, np.int64)
+    behind = np.full(len(places), LATEST_NS, np.int64)
     while len(open_ones):
         at = at - 2
         has_window = at >= firsts

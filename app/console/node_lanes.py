@@ -15,7 +15,7 @@ from agents.coverage.node_account import account_of, misses_nothing
 from agents.coverage.node_coverage import NodeCoverage
 from app.nodes.node_table import node_rows
 from schemas.node import NodeId
-from schemas.units import NS_PER_MS, NS_PER_SECOND
+from schemas.units import EARLIEST_NS, NS_PER_MS, NS_PER_SECOND
 
 MOST_LANES: Final = 200
 """In one answer."""
@@ -134,7 +134,7 @@ def _lane(node: NodeId, known: NodeCoverage, window: Interval, until_ns: int) ->
 
 def _between(lives: list[Life]) -> Iterator[Interval]:
     """When the node did not owe: before its first life, between two, and after the last."""
-    before_ns = -(1 << 63)
+    before_ns = EARLIEST_NS
     for life in lives:
         if life.from_ns > before_ns:
             yield Interval(before_ns, life.from_ns)
